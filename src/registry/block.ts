@@ -1,0 +1,127 @@
+/** Blocks of the local engine: what an orderer signs and followers apply (docs/spec/block.md). */
+import { hex } from '../bytes.ts';
+import { decode } from '../cbor/decode.ts';
+import { encode } from '../cbor/encode.ts';
+import { asArray, asBytes, asMap, asText, asUint } from '../cbor/read.ts';
+import type { Cbor } from '../cbor/value.ts';
+import * as label from '../cose/claims.ts';
+import { thumbprint } from '../cose/key.ts';
+import { createSign1, decodeSign1, verifySign1 } from '../cose/sign1.ts';
+import type { PrivateKey, PublicKey } from '../crypto/key.ts';
+import { check, fail, FirmamentError } from '../errors.ts';
+import { nodeIssuer } from './policy.ts';
+import { MAX_ATTACHMENT, MAX_STATEMENT } from './statement.ts';
+
+/** A statement's bytes and its attachment, as they stand in a block. */
+export interface RawTransaction {
+  readonly statement: Uint8Array;
+  readonly attachment: Uint8Array | null;
+}
+
+export interface Block {
+  readonly networkId: Uint8Array;
+  readonly height: number;
+  /** POSIX seconds. */
+  readonly time: number;
+  /** SHA-256 of the block before as it is served. */
+  readonly previous: Uint8Array;
+  readonly transactions: readonly RawTransaction[];
+  /** Log size and root after this block's epoch leaf. */
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export const MAX_BLOCK = 8 << 20;
+export const MAX_TRANSACTIONS = 512;
+const TAG = 'firmament/block/v1';
+const TYP = 'application/firmament.block+cbor';
+
+/** Signs a block as the orderer `node` (OPERATOR/NODE) of the network with this C2SP origin. */
+export function signBlock(key: PrivateKey, node: string, origin: string, block: Block): Uint8Array {
+  const header = new Map<Cbor, Cbor>([
+    [label.ALG, -19],
+    [label.KID, thumbprint(key.publicKey)],
+    [
+      label.CWT_CLAIMS,
+      new Map<Cbor, Cbor>([
+        [label.ISS, nodeIssuer(node)],
+        [label.SUB, origin],
+      ]),
+    ],
+    [label.TYP, TYP],
+  ]);
+  const payload = encode([
+    TAG,
+    block.networkId,
+    block.height,
+    block.time,
+    block.previous,
+    block.transactions.map(({ statement, attachment }) => [statement, attachment]),
+    block.size,
+    block.root,
+  ]);
+  return createSign1({ header, payload, key });
+}
+
+/**
+ * The block inside the bytes, signed by `key` as the orderer `node`.
+ * Errors: BLOCK_MALFORMED, BLOCK_SIGNER.
+ */
+export function openBlock(bytes: Uint8Array, key: PublicKey, node: string, origin: string): Block {
+  try {
+    const sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK });
+    check(sign1.unprotected.size === 0, 'BLOCK_MALFORMED', 'the unprotected header of a block is empty');
+    signedBy(sign1, key, node, origin);
+    return parseBlock(sign1.payload ?? fail('BLOCK_MALFORMED'));
+  } catch (cause) {
+    if (cause instanceof FirmamentError && cause.code.startsWith('BLOCK_')) throw cause;
+    return fail('BLOCK_MALFORMED', cause instanceof Error ? cause.message : undefined, {}, cause);
+  }
+}
+
+function signedBy(
+  sign1: ReturnType<typeof decodeSign1>,
+  key: PublicKey,
+  node: string,
+  origin: string,
+): void {
+  const claims = asMap(sign1.header.get(label.CWT_CLAIMS) ?? null, 'CWT claims');
+  const named =
+    sign1.header.get(label.TYP) === TYP &&
+    claims.get(label.ISS) === nodeIssuer(node) &&
+    claims.get(label.SUB) === origin;
+  const kid = asBytes(sign1.header.get(label.KID) ?? null, 'kid', 32);
+  check(named && hex(kid) === hex(thumbprint(key)), 'BLOCK_SIGNER');
+  try {
+    verifySign1(sign1, key);
+  } catch (cause) {
+    fail('BLOCK_SIGNER', undefined, {}, cause);
+  }
+}
+
+function parseBlock(payload: Uint8Array): Block {
+  const row = asArray(decode(payload, { maxBytes: MAX_BLOCK }), 'block', 8);
+  check(asText(row[0] ?? null, 'tag', 32) === TAG, 'BLOCK_MALFORMED', 'not a block');
+  const transactions = asArray(row[5] ?? null, 'transactions');
+  check(transactions.length <= MAX_TRANSACTIONS, 'BLOCK_MALFORMED', 'too many transactions');
+  return {
+    networkId: asBytes(row[1] ?? null, 'network id', 32),
+    height: asUint(row[2] ?? null, 'height'),
+    time: asUint(row[3] ?? null, 'time'),
+    previous: asBytes(row[4] ?? null, 'previous', 32),
+    transactions: transactions.map(parseTransaction),
+    size: asUint(row[6] ?? null, 'size'),
+    root: asBytes(row[7] ?? null, 'root', 32),
+  };
+}
+
+function parseTransaction(value: Cbor): RawTransaction {
+  const [statement, attachment] = asArray(value, 'transaction', 2);
+  return {
+    statement: asBytes(statement ?? null, 'statement', { max: MAX_STATEMENT }),
+    attachment:
+      attachment === null || attachment === undefined
+        ? null
+        : asBytes(attachment, 'attachment', { max: MAX_ATTACHMENT }),
+  };
+}

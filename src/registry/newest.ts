@@ -1,0 +1,118 @@
+/** T16: which release of a line is newest, which is pending, and when an image makes one available. */
+import { sha256 } from '#crypto';
+import { equal } from '../bytes.ts';
+import { thumbprint, decodeKey } from '../cose/key.ts';
+import { fail } from '../errors.ts';
+import { authorKey, parseLineText } from './line.ts';
+import { encodeAuthorValue, encodeLineValue, type ReleaseOffer } from './map-value.ts';
+import {
+  getAuthor,
+  getHolds,
+  getLine,
+  getRelease,
+  policyInForce,
+  setLine,
+  setRelease,
+  type AuthorRecord,
+  type LineRecord,
+  type ReleaseRecord,
+} from './state.ts';
+import type { View } from './view.ts';
+
+/** The author's value in the map. */
+export function authorValue(author: AuthorRecord): Uint8Array {
+  return encodeAuthorValue({
+    keys: author.keys.map((key) => thumbprint(decodeKey(key))),
+    delegations: [],
+    rotations: author.rotations,
+    status: author.status,
+  });
+}
+
+/** Writes an author's entry into the map. */
+export function publishAuthor(view: View, author: AuthorRecord): void {
+  view.setMap(authorKey(author.id), authorValue(author));
+}
+
+/** Writes a line's record and its entry in the map. */
+export function publishLine(view: View, key: Uint8Array, line: LineRecord): void {
+  const owner = parseLineText(line.text).author;
+  const author = view.getMap(authorKey(owner)) ?? fail('AUTHOR_UNKNOWN');
+  setLine(view, key, line);
+  view.setMap(
+    key,
+    encodeLineValue({
+      authorHash: sha256(author),
+      newest: line.newest && offer(view, key, line.newest),
+      pending: line.pending && offer(view, key, line.pending),
+      lowest: line.lowest,
+      status: line.status,
+    }),
+  );
+}
+
+function offer(view: View, line: Uint8Array, digest: Uint8Array): ReleaseOffer {
+  const { sequence, entry, applies, via } = release(view, line, digest);
+  return { sequence, digest, entry, applies, via };
+}
+
+function release(view: View, line: Uint8Array, digest: Uint8Array): ReleaseRecord {
+  return getRelease(view, line, digest) ?? fail('RELEASE_UNKNOWN');
+}
+
+/**
+ * Finds `newest` and `pending` anew, walking from the last release down: sequences only grow, so the
+ * first available one is the newest, and the first never available above it is pending.
+ */
+export function refreshLine(view: View, key: Uint8Array, line: LineRecord): void {
+  let pending: Uint8Array | null = null;
+  let newest: Uint8Array | null = null;
+  let digest = line.last?.digest ?? null;
+  while (digest && !newest) {
+    const found = release(view, key, digest);
+    if (found.sequence < line.lowest) break;
+    if (found.status === 'available') newest = digest;
+    else if (found.status === 'registered') pending ??= digest;
+    digest = found.previous;
+  }
+  publishLine(view, key, { ...line, newest, pending });
+}
+
+/** Latches a release as available once every image of it is held widely enough (T16, T23). */
+export function latchAvailability(view: View, key: Uint8Array, digest: Uint8Array, height: number): void {
+  const found = release(view, key, digest);
+  if (found.status !== 'registered') return;
+  const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
+  const author = getAuthor(view, parseLineText(line.text).author) ?? fail('AUTHOR_UNKNOWN');
+  const held = found.images.every((image) =>
+    heldWidely(view, author, { line: key, release: digest, image: image.digest }, height),
+  );
+  if (!held) return;
+  setRelease(view, key, { ...found, status: 'available' });
+  refreshLine(view, key, line);
+}
+
+// R and N count operators, not nodes (T23).
+function heldWidely(
+  view: View,
+  author: AuthorRecord,
+  image: Parameters<typeof getHolds>[1],
+  height: number,
+): boolean {
+  const { policy } = policyInForce(view);
+  const holders = new Set(
+    getHolds(view, image)
+      .filter((hold) => hold.until >= height)
+      .map((hold) => hold.node.split('/', 1)[0]),
+  );
+  const operators = policy.operators.filter((operator) => holders.has(operator.name));
+  const elsewhere = operators.filter((operator) =>
+    policy.mode === 'private' ? operator.kind === 'non-author' : operator.name !== author.operator,
+  );
+  return operators.length >= policy.copies && elsewhere.length >= policy.copiesElsewhere;
+}
+
+/** Whether a kid is that of one of the author's release keys in force; its COSE_Key then. */
+export function releaseKey(author: AuthorRecord, keyId: Uint8Array): Uint8Array | undefined {
+  return author.keys.find((key) => equal(thumbprint(decodeKey(key)), keyId));
+}

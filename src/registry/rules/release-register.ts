@@ -1,0 +1,74 @@
+/** release: an author's signed SUIT_Digest with the manifest beside it (T04, T16, T20). */
+import { sha256 } from '#crypto';
+import { equal } from '../../bytes.ts';
+import { check, fail } from '../../errors.ts';
+import { parseSuitDigest } from '../../suit/digest.ts';
+import { identity, parseManifest, type Manifest } from '../../suit/manifest.ts';
+import { refreshLine } from '../newest.ts';
+import { getRelease, setRelease, type ImageOfRelease } from '../state.ts';
+import { MAX_ATTACHMENT, type Statement } from '../statement.ts';
+import type { View } from '../view.ts';
+import { ownedLine } from './owned-line.ts';
+
+// T17: nobody can burn a line's numbers with one release.
+const MAX_STEP = 1n << 32n;
+const MAX_IMAGES = 16;
+
+export function registerRelease(
+  view: View,
+  statement: Statement,
+  attachment: Uint8Array,
+  index: number,
+): void {
+  const { line, key, record } = ownedLine(view, statement);
+  const digest = attachedDigest(statement, attachment);
+  const manifest = parseManifest(attachment);
+  const { vendorId, classId } = identity(manifest);
+  check(equal(vendorId, line.vendor) && equal(classId, line.class), 'RELEASE_CLAIMS', 'vendor or class differ from the line');
+  check(manifest.sequence === statement.counter, 'RELEASE_CLAIMS', 'the sequence differs from the manifest');
+  check(getRelease(view, key, digest) === undefined, 'RELEASE_EXISTS');
+  const last = record.last?.sequence ?? 0n;
+  check(statement.counter > last && statement.counter <= last + MAX_STEP, 'RELEASE_SEQUENCE', undefined, {
+    sequence: statement.counter,
+    last,
+  });
+  check(statement.counter >= record.lowest, 'RELEASE_SEQUENCE', 'below the lowest sequence still allowed');
+  const { applies, via } = statement.release ?? fail('RELEASE_CLAIMS');
+  if (via) {
+    const waypoint = getRelease(view, key, via) ?? fail('RELEASE_VIA_UNKNOWN');
+    check(waypoint.status !== 'withdrawn' && waypoint.sequence >= record.lowest, 'RELEASE_VIA_UNKNOWN');
+  }
+  setRelease(view, key, {
+    sequence: statement.counter,
+    digest,
+    entry: statement.entry,
+    index,
+    status: 'registered',
+    applies: applies ?? null,
+    via: via ?? null,
+    images: imagesOf(manifest),
+    previous: record.last?.digest ?? null,
+  });
+  refreshLine(view, key, { ...record, last: { sequence: statement.counter, digest } });
+}
+
+/** The manifest digest that a release statement signs, for the attachment it came with (T20). */
+export function attachedDigest(statement: Statement, attachment: Uint8Array): Uint8Array {
+  check(attachment.length <= MAX_ATTACHMENT, 'ATTACHMENT_MISMATCH', 'attachment too large');
+  const { algorithm, bytes } = parseSuitDigest(statement.payload);
+  check(algorithm === -16, 'RELEASE_CLAIMS', 'a release is named by a SHA-256 digest');
+  check(equal(sha256(attachment), bytes), 'ATTACHMENT_MISMATCH');
+  return bytes;
+}
+
+function imagesOf(manifest: Manifest): readonly ImageOfRelease[] {
+  check(
+    manifest.images.length >= 1 && manifest.images.length <= MAX_IMAGES,
+    'RELEASE_CLAIMS',
+    `a release names 1 to ${MAX_IMAGES} images`,
+  );
+  return manifest.images.map((image) => {
+    check(image.algorithm === -16 && image.size !== undefined, 'RELEASE_CLAIMS', 'an image has a SHA-256 digest and a size');
+    return { component: image.component, digest: image.digest, size: image.size };
+  });
+}

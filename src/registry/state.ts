@@ -1,0 +1,237 @@
+/**
+ * The registry's records: what each is called and how it is written. Every record is part of the
+ * state root (T15); values are deterministic CBOR that this file alone writes and reads.
+ */
+import { sha256 } from '#crypto';
+import { hex } from '../bytes.ts';
+import { decode } from '../cbor/decode.ts';
+import { encode } from '../cbor/encode.ts';
+import type { Cbor } from '../cbor/value.ts';
+import { fail } from '../errors.ts';
+import { parseRoot, type Root } from './root.ts';
+import type { View } from './view.ts';
+
+export interface AuthorRecord {
+  readonly id: Uint8Array;
+  /** COSE_Key bytes of the release keys in force. */
+  readonly keys: readonly Uint8Array[];
+  readonly recovery: readonly Uint8Array[];
+  readonly threshold: number;
+  readonly name: string;
+  /** The operator that the author runs, if it proved one. */
+  readonly operator: string | null;
+  readonly counter: bigint;
+  readonly lines: number;
+  readonly rotations: number;
+  readonly status: number;
+}
+
+export interface LineRecord {
+  /** AUTHOR/VENDOR/CLASS/TRACK. */
+  readonly text: string;
+  /** Of the release registered last, which has the highest sequence. */
+  readonly last: { readonly sequence: bigint; readonly digest: Uint8Array } | null;
+  readonly newest: Uint8Array | null;
+  readonly pending: Uint8Array | null;
+  readonly lowest: bigint;
+  readonly status: number;
+}
+
+export type ReleaseStatus = 'registered' | 'available' | 'withdrawn';
+
+export interface ImageOfRelease {
+  readonly component: number;
+  /** SHA-256 of the image. */
+  readonly digest: Uint8Array;
+  readonly size: number;
+}
+
+export interface ReleaseRecord {
+  readonly sequence: bigint;
+  readonly digest: Uint8Array;
+  readonly entry: Uint8Array;
+  /** Log index of its statement. */
+  readonly index: number;
+  readonly status: ReleaseStatus;
+  readonly applies: readonly [bigint, bigint] | null;
+  readonly via: Uint8Array | null;
+  readonly images: readonly ImageOfRelease[];
+  /** The release registered before it on this line. */
+  readonly previous: Uint8Array | null;
+}
+
+export interface AnchorRecord {
+  readonly size: number;
+  /** CID bytes. */
+  readonly root: Uint8Array;
+  /** Log index of the image.anchor statement, which lists the chunks. */
+  readonly index: number;
+}
+
+export interface Hold {
+  /** OPERATOR/NODE. */
+  readonly node: string;
+  /** Last height at which it counts (T23). */
+  readonly until: number;
+}
+
+const STATUSES: readonly ReleaseStatus[] = ['registered', 'available', 'withdrawn'];
+
+const bytes = (value: Cbor | undefined): Uint8Array => value as Uint8Array;
+const uint = (value: Cbor | undefined): number => value as number;
+const big = (value: Cbor | undefined): bigint => BigInt(value as number | bigint);
+const list = (value: Cbor | undefined): readonly Cbor[] => value as readonly Cbor[];
+
+function read(view: View, name: string): readonly Cbor[] | undefined {
+  const value = view.get(name);
+  return value === undefined ? undefined : list(decode(value, { maxBytes: 1 << 21 }));
+}
+
+// Parsing a root is the dearest read of all and its value changes with a policy only.
+let lastRoot: Root | undefined;
+
+/** The policy in force, as the root that devices pin. */
+export function policyInForce(view: View): Root {
+  const value = view.get('policy') ?? fail('POLICY_MALFORMED', 'the state has no policy');
+  if (!lastRoot || hex(lastRoot.hash) !== hex(sha256(value))) lastRoot = parseRoot(value);
+  return lastRoot;
+}
+
+export function setPolicy(view: View, root: Uint8Array): void {
+  view.set('policy', root);
+}
+
+export function getAuthor(view: View, id: Uint8Array): AuthorRecord | undefined {
+  const row = read(view, `author/${hex(id)}`);
+  if (!row) return undefined;
+  const [keys, recovery, threshold, name, operator, counter, lines, rotations, status] = row;
+  return {
+    id,
+    keys: list(keys) as readonly Uint8Array[],
+    recovery: list(recovery) as readonly Uint8Array[],
+    threshold: uint(threshold),
+    name: name as string,
+    operator: operator as string | null,
+    counter: big(counter),
+    lines: uint(lines),
+    rotations: uint(rotations),
+    status: uint(status),
+  };
+}
+
+export function setAuthor(view: View, author: AuthorRecord): void {
+  const { keys, recovery, threshold, name, operator, counter, lines, rotations, status } = author;
+  view.set(
+    `author/${hex(author.id)}`,
+    encode([keys, recovery, threshold, name, operator, counter, lines, rotations, status]),
+  );
+}
+
+/** The lines of an author in the order of their declaration: a key change rewrites them all (T16). */
+export function setAuthorLine(view: View, author: Uint8Array, position: number, key: Uint8Array): void {
+  view.set(`author-line/${hex(author)}/${position}`, encode([key]));
+}
+
+export function getLine(view: View, key: Uint8Array): LineRecord | undefined {
+  const row = read(view, `line/${hex(key)}`);
+  if (!row) return undefined;
+  const [text, last, newest, pending, lowest, status] = row;
+  return {
+    text: text as string,
+    last: last === null ? null : { sequence: big(list(last)[0]), digest: bytes(list(last)[1]) },
+    newest: newest as Uint8Array | null,
+    pending: pending as Uint8Array | null,
+    lowest: big(lowest),
+    status: uint(status),
+  };
+}
+
+export function setLine(view: View, key: Uint8Array, line: LineRecord): void {
+  const last = line.last && [line.last.sequence, line.last.digest];
+  view.set(
+    `line/${hex(key)}`,
+    encode([line.text, last, line.newest, line.pending, line.lowest, line.status]),
+  );
+}
+
+export function getRelease(view: View, line: Uint8Array, digest: Uint8Array): ReleaseRecord | undefined {
+  const row = read(view, `release/${hex(line)}/${hex(digest)}`);
+  if (!row) return undefined;
+  const [sequence, entry, index, status, applies, via, images, previous] = row;
+  return {
+    sequence: big(sequence),
+    digest,
+    entry: bytes(entry),
+    index: uint(index),
+    status: STATUSES[uint(status)] as ReleaseStatus,
+    applies: applies === null ? null : [big(list(applies)[0]), big(list(applies)[1])],
+    via: via as Uint8Array | null,
+    images: list(images).map((image) => {
+      const [component, imageDigest, size] = list(image);
+      return { component: uint(component), digest: bytes(imageDigest), size: uint(size) };
+    }),
+    previous: previous as Uint8Array | null,
+  };
+}
+
+export function setRelease(view: View, line: Uint8Array, release: ReleaseRecord): void {
+  view.set(
+    `release/${hex(line)}/${hex(release.digest)}`,
+    encode([
+      release.sequence,
+      release.entry,
+      release.index,
+      STATUSES.indexOf(release.status),
+      release.applies && [...release.applies],
+      release.via,
+      release.images.map(({ component, digest, size }) => [component, digest, size]),
+      release.previous,
+    ]),
+  );
+}
+
+/** What an image hangs on: its line's map key, its release's manifest digest, its own SHA-256 (T23). */
+export interface ImageKey {
+  readonly line: Uint8Array;
+  readonly release: Uint8Array;
+  readonly image: Uint8Array;
+}
+
+function imageName(kind: 'anchor' | 'hold', { line, release, image }: ImageKey): string {
+  return `${kind}/${hex(line)}/${hex(release)}/${hex(image)}`;
+}
+
+export function getAnchor(view: View, key: ImageKey): AnchorRecord | undefined {
+  const row = read(view, imageName('anchor', key));
+  return row && { size: uint(row[0]), root: bytes(row[1]), index: uint(row[2]) };
+}
+
+export function setAnchor(view: View, key: ImageKey, anchor: AnchorRecord): void {
+  view.set(imageName('anchor', key), encode([anchor.size, anchor.root, anchor.index]));
+}
+
+export function getHolds(view: View, key: ImageKey): readonly Hold[] {
+  return (read(view, imageName('hold', key)) ?? []).map((hold) => ({
+    node: list(hold)[0] as string,
+    until: uint(list(hold)[1]),
+  }));
+}
+
+/** Holds are kept sorted by node, one each. */
+export function setHolds(view: View, key: ImageKey, holds: readonly Hold[]): void {
+  const sorted = holds.toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  view.set(
+    imageName('hold', key),
+    encode(sorted.map(({ node, until }) => [node, until])),
+  );
+}
+
+/** The last counter of a node's statements; 0 before its first. */
+export function getNodeCounter(view: View, node: string): bigint {
+  const row = read(view, `node/${node}`);
+  return row ? big(row[0]) : 0n;
+}
+
+export function setNodeCounter(view: View, node: string, counter: bigint): void {
+  view.set(`node/${node}`, encode([counter]));
+}
