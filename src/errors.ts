@@ -71,6 +71,7 @@ export const CODES = {
   LEDGER_BUSY: 'more statements are waiting to be ordered than the bound: try again later',
   LEDGER_CLOSED: 'the ledger is closed',
   LEDGER_HEIGHT_UNKNOWN: 'a height, index or size that this replica does not have, or no longer has the map of',
+  LEDGER_NOT_ORDERER: 'this key is not the one that the policy names to order blocks',
   LEDGER_READ_ONLY: 'a view of committed state can not be written',
   // cosigner
   COSIGNER_RECORD_CORRUPT: 'the cosigner record is not readable: it is never reset by itself',

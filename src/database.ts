@@ -1,0 +1,98 @@
+/** The one place that opens SQLite: write-ahead log, every commit on disk before it returns. */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { check, fail } from './errors.ts';
+
+export interface DatabaseOptions {
+  /** Keep every other process out (the default): two writers of one replica would fork a ledger. */
+  readonly exclusive?: boolean;
+  /** Milliseconds to wait for another connection's lock. */
+  readonly busyTimeout?: number;
+}
+
+/**
+ * Opens or makes the database at `path` (`:memory:` for tests).
+ * Errors: DATABASE_LOCKED when another process has it, DATABASE_UNUSABLE when SQLite can't open it.
+ */
+export function openDatabase(path: string, options: DatabaseOptions = {}): Database {
+  const { exclusive = true, busyTimeout = 2000 } = options;
+  let handle: DatabaseSync | undefined;
+  try {
+    handle = new DatabaseSync(path, { timeout: busyTimeout, enableForeignKeyConstraints: true });
+    if (exclusive) handle.exec('PRAGMA locking_mode = EXCLUSIVE');
+    // FULL: in WAL mode each commit is synced, so that a power cut loses nothing that was answered.
+    handle.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000');
+    // The exclusive lock is taken at the first write, so take it now.
+    handle.exec('BEGIN IMMEDIATE; COMMIT');
+  } catch (cause) {
+    handle?.close();
+    const code = isLocked(cause) ? 'DATABASE_LOCKED' : 'DATABASE_UNUSABLE';
+    return fail(code, undefined, { path }, cause);
+  }
+  return new Database(path, handle);
+}
+
+/**
+ * Runs `work` in one transaction: all of it is on disk when this returns, or none of it happened and
+ * its error is thrown on. Transactions do not nest (DATABASE_NESTED).
+ */
+export function transaction<T>(database: Database, work: () => T): T {
+  check(!database.inTransaction, 'DATABASE_NESTED');
+  database.exec('BEGIN IMMEDIATE');
+  let result: T;
+  try {
+    result = work();
+    database.exec('COMMIT');
+  } catch (error) {
+    // A failed COMMIT (full disk) may have rolled back by itself.
+    if (database.inTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+  return result;
+}
+
+/** An open database. Owns the file handle and the prepared statements; synchronous throughout. */
+export class Database implements AsyncDisposable {
+  readonly path: string;
+  readonly #handle: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(path: string, handle: DatabaseSync) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  get inTransaction(): boolean {
+    return this.#handle.isTransaction;
+  }
+
+  /** Runs SQL text that has no parameters. */
+  exec(sql: string): void {
+    this.#handle.exec(sql);
+  }
+
+  /** A prepared statement, kept for the life of the database: `sql` is constant text of the program. */
+  prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#handle.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  /** Closes the file; a second call does nothing. */
+  close(): void {
+    this.#statements.clear();
+    if (this.#handle.isOpen) this.#handle.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  // SQLITE_BUSY, SQLITE_LOCKED
+  const code = (error as { errcode?: unknown }).errcode;
+  return code === 5 || code === 6;
+}
