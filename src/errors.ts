@@ -13,6 +13,7 @@ export const CODES = {
   CBOR_TYPE: 'a CBOR item has another type than the format asks for',
   // crypto
   CRYPTO_KEY_INVALID: 'a key is not valid for its algorithm',
+  CRYPTO_INPUT_INVALID: 'a key, nonce or output length is not one that the algorithm takes',
   CRYPTO_AUTHENTICATION_FAILED: 'an authenticated ciphertext does not open with this key',
   // cose
   COSE_MALFORMED: 'not a COSE message of the shape that is accepted',
@@ -101,6 +102,31 @@ export const CODES = {
   TRUST_NOT_APPLICABLE: 'the release may not be installed over the installed one and names no way',
   TRUST_UNPROVISIONED: 'the device has no anchor, line, root or floor for this: it is never taken from the network',
   TRUST_STALE: 'everything holds but the age or the policy version',
+  // net
+  INTERNAL: 'the server failed in a way that is not the request\'s fault; its log has the cause',
+  NET_ABORTED: 'the caller gave up before the answer was complete',
+  NET_CERTIFICATE_INVALID: 'a TLS certificate or key is not usable',
+  NET_LISTEN_FAILED: 'the server can not listen on this address and port',
+  NET_NOT_FOUND: 'no such path',
+  NET_PIN_MISMATCH: 'the server has another TLS key than the pinned one, or none is pinned for it',
+  NET_RATE_LIMITED: 'too many requests from this client: try again later',
+  NET_REMOTE_REFUSED: 'the server refused with a status that carries none of our codes',
+  NET_REQUEST_INVALID: 'the request is not one that this server takes',
+  NET_TIMEOUT: 'no answer, or too slow a one, within the time allowed',
+  NET_TOO_LARGE: 'a request or an answer has more bytes than the bound',
+  NET_UNREACHABLE: 'the server can not be reached, or closed the connection',
+  // store
+  STORE_BLOCK_MISSING: 'the block is not in this store',
+  STORE_BLOCK_TOO_LARGE: 'a block has more bytes than a block may have',
+  STORE_CID_INVALID: 'not a CIDv1 of a raw or dag-pb block under SHA-256 in lowercase base32',
+  STORE_DIGEST_MISMATCH: 'the bytes do not hash to the digest that names them',
+  STORE_FORBIDDEN: 'this peer may not read blocks here',
+  STORE_FORMAT_UNACCEPTABLE: 'blocks are served as raw bytes only: ask with format=raw',
+  STORE_IMAGE_EMPTY: 'an image has at least one byte',
+  STORE_IMAGE_TOO_LARGE: 'an image has at most 4 GiB',
+  STORE_IO: 'the disk under the store failed',
+  STORE_LAYOUT_MISMATCH: 'size, chunks and root of an image do not fit each other',
+  STORE_UNAVAILABLE: 'no holder that is reachable and honest has every block that is missing',
 } as const satisfies Record<string, string>;
 
 export type Code = keyof typeof CODES;
