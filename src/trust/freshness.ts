@@ -1,0 +1,37 @@
+/** How fresh a proven head is, and by which clock (T14, T18): never a boolean. */
+import type { Policy } from '../registry/policy.ts';
+import type { ProvenLine } from './proof.ts';
+
+export type Freshness =
+  | { readonly kind: 'fresh'; readonly clock: 'nonce' | 'own clock' | 'gateway clock' }
+  | { readonly kind: 'stale'; readonly reason: 'age' | 'clock' | 'policy' };
+
+export interface Age {
+  readonly freshness: Freshness;
+  /** The smallest of the k newest operators' times: the floor to store once all checks passed. */
+  readonly time: number;
+}
+
+/**
+ * Judges the age of a proven head by the reader's own clock, never earlier than its stored floor.
+ * `now` and `floor` in POSIX seconds.
+ */
+export function judgeAge(policy: Policy, proven: ProvenLine, now: number, floor: number): Age {
+  const clock = Math.max(now, floor);
+  const past = newestFirst(proven).filter((time) => time <= clock + policy.skew);
+  const time = past[policy.quorum - 1];
+  // Too few operators' times lie before our clock: it is wrong, or theirs are. Not fresh either way.
+  if (time === undefined) return { freshness: { kind: 'stale', reason: 'clock' }, time: floor };
+  if (proven.policyAhead) return { freshness: { kind: 'stale', reason: 'policy' }, time };
+  if (time < clock - policy.maxAge) return { freshness: { kind: 'stale', reason: 'age' }, time };
+  return { freshness: { kind: 'fresh', clock: 'own clock' }, time };
+}
+
+function newestFirst(proven: ProvenLine): readonly number[] {
+  return proven.witnesses.map((witness) => witness.time).toSorted((a, b) => b - a);
+}
+
+/** `fresh(own clock)`, `stale(age)`, ... */
+export function freshnessText(freshness: Freshness): string {
+  return freshness.kind === 'fresh' ? `fresh(${freshness.clock})` : `stale(${freshness.reason})`;
+}
