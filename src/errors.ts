@@ -127,6 +127,17 @@ export const CODES = {
   STORE_IO: 'the disk under the store failed',
   STORE_LAYOUT_MISMATCH: 'size, chunks and root of an image do not fit each other',
   STORE_UNAVAILABLE: 'no holder that is reachable and honest has every block that is missing',
+  // api
+  API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
+  // node
+  NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
+  NODE_PEER_UNKNOWN: 'the caller is not one of the network\'s nodes',
+  NODE_ROLE: 'this node does not play the role that the call needs',
+  NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
+  NODE_CONFIG: 'the configuration of a node is not valid',
+  NODE_ORDERER_UNREACHABLE: 'the orderer does not answer; nothing can be registered until it does',
+  NODE_RECEIPT_PENDING: 'ordered, but not yet cosigned by k operators',
+  NODE_IMAGE_INCOMPLETE: 'no node that can be reached has all blocks of this image',
 } as const satisfies Record<string, string>;
 
 export type Code = keyof typeof CODES;

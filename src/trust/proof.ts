@@ -29,6 +29,7 @@ export interface UpdateProof {
 
 /** What a proof says about one line once everything in it that needs neither clock nor memory was checked. */
 export interface ProvenLine {
+  readonly networkId: Uint8Array;
   readonly line: Line;
   readonly head: { readonly size: number; readonly root: Uint8Array };
   readonly epoch: Epoch;
@@ -141,7 +142,17 @@ export function verifyProof(root: Root, line: Line, bytes: Uint8Array): ProvenLi
   const policyAhead = checkPolicy(root, epoch);
   const value = proof.lineValue ?? fail('TRUST_LINE_ABSENT');
   const { line: lineValue, author } = checkEntries(value, proof.authorValue);
-  return { line, head, epoch, witnesses, policyAhead, value: lineValue, author, links: proof.links };
+  return {
+    networkId: root.networkId,
+    line,
+    head,
+    epoch,
+    witnesses,
+    policyAhead,
+    value: lineValue,
+    author,
+    links: proof.links,
+  };
 }
 
 function mapRoot(line: Line, proof: UpdateProof): Uint8Array {

@@ -43,10 +43,11 @@ export function verifyRelease(
   } as VerifiedRelease;
 }
 
-// T03, T04: the claims name this line and its owner. The network is the quorum's business: a release that the map
-// names is on this ledger; one without an audience never got there.
+// T03, T04: the claims name this line, its owner and this network.
 function checkBelongs(proven: ProvenLine, claims: Claims): void {
-  check(claims.subject === lineText(proven.line), 'TRUST_RELEASE_FOREIGN', 'another line', { subject: claims.subject });
+  check(claims.subject === lineText(proven.line), 'TRUST_RELEASE_FOREIGN', 'another line', {
+    subject: claims.subject,
+  });
   check(claims.issuer === hex(proven.line.author), 'TRUST_RELEASE_FOREIGN', 'another author');
-  check(claims.network !== undefined, 'TRUST_RELEASE_FOREIGN', 'a test build');
+  check(claims.network === hex(proven.networkId), 'TRUST_RELEASE_FOREIGN', 'another network, or a test build');
 }

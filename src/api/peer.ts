@@ -1,0 +1,85 @@
+/** Contract between nodes: blocks, forwarded transactions, cosignatures. */
+import { decode } from '../cbor/decode.ts';
+import { encode } from '../cbor/encode.ts';
+import { asArray, asBytes, asText, asUint } from '../cbor/read.ts';
+import type { Cbor } from '../cbor/value.ts';
+import { MAX_BLOCK } from '../registry/block.ts';
+
+export const PEER_TRANSACTIONS = '/v1/peer/transactions';
+export const PEER_BLOCKS = '/v1/peer/blocks';
+export const PEER_COSIGNATURES = '/v1/peer/cosignatures';
+export const MAX_BLOCKS_ANSWER = MAX_BLOCK + 65_536;
+
+/** One node's cosignature of one head. `name` is OPERATOR/NODE, `time` POSIX seconds. */
+export interface NamedCosignature {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly name: string;
+  readonly time: number;
+  readonly signature: Uint8Array;
+}
+
+export interface Ordered {
+  readonly height: number;
+  readonly indexes: readonly number[];
+}
+
+export function blocksPath(from: number, waitMs: number): string {
+  return `${PEER_BLOCKS}?from=${from}&wait=${waitMs}`;
+}
+
+function row({ size, root, name, time, signature }: NamedCosignature): Cbor {
+  return [size, root, name, time, signature];
+}
+
+function parseRow(value: Cbor): NamedCosignature {
+  const [size, root, name, time, signature] = asArray(value, 'cosignature', 5);
+  return {
+    size: asUint(size ?? null, 'size'),
+    root: asBytes(root ?? null, 'root', 32),
+    name: asText(name ?? null, 'name', 65),
+    time: asUint(time ?? null, 'time'),
+    signature: asBytes(signature ?? null, 'signature', 64),
+  };
+}
+
+export function encodeCosignature(cosignature: NamedCosignature): Uint8Array {
+  return encode(row(cosignature));
+}
+
+/** Errors: CBOR_*. */
+export function decodeCosignature(bytes: Uint8Array): NamedCosignature {
+  return parseRow(decode(bytes, { maxBytes: 1024 }));
+}
+
+export function encodeCosignatures(cosignatures: readonly NamedCosignature[]): Uint8Array {
+  return encode(cosignatures.map(row));
+}
+
+/** Errors: CBOR_*. */
+export function decodeCosignatures(bytes: Uint8Array): readonly NamedCosignature[] {
+  return asArray(decode(bytes, { maxBytes: 1 << 20 }), 'cosignatures').map(parseRow);
+}
+
+export function encodeOrdered({ height, indexes }: Ordered): Uint8Array {
+  return encode([height, [...indexes]]);
+}
+
+/** Errors: CBOR_*. */
+export function decodeOrdered(bytes: Uint8Array): Ordered {
+  const [height, indexes] = asArray(decode(bytes, { maxBytes: 4096 }), 'ordered', 2);
+  return {
+    height: asUint(height ?? null, 'height'),
+    indexes: asArray(indexes ?? null, 'indexes').map((index) => asUint(index, 'index')),
+  };
+}
+
+export function encodeBlocks(blocks: readonly Uint8Array[]): Uint8Array {
+  return encode([...blocks]);
+}
+
+/** Errors: CBOR_*. */
+export function decodeBlocks(bytes: Uint8Array): readonly Uint8Array[] {
+  const list = asArray(decode(bytes, { maxBytes: MAX_BLOCKS_ANSWER }), 'blocks');
+  return list.map((block) => asBytes(block, 'block', { max: MAX_BLOCK }));
+}
