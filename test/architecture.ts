@@ -57,8 +57,9 @@ export function violations(files: readonly SourceFile[], order: Order): readonly
   return files.filter(({ path }) => !isTest(path)).flatMap((file) => check(file, order));
 }
 
+/** Tests, and the programs that tests start (`x.child.ts`), are outside of the law. */
 function isTest(path: string): boolean {
-  return path.endsWith('.test.ts');
+  return /\.(?:test|child)\.ts$/.test(path);
 }
 
 /** `src/log/merkle.ts` is in log, `src/errors.ts` in errors. */
