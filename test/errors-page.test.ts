@@ -6,7 +6,7 @@ import { CODES } from '../src/errors.ts';
 
 test('docs/spec/errors.md lists every code as the source has it', () => {
   const page = readFileSync(ERRORS_PAGE, 'utf8');
-  assert.equal(page, errorsPage(CODES), 'make it again: npm run errors-page');
+  assert.ok(page === errorsPage(CODES), 'out of date, make it again: npm run errors-page');
 });
 
 test('codes are AREA_PROBLEM and sentences fit a table', () => {
