@@ -218,6 +218,7 @@ export const CODES = {
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: 'the caller is not one of the network\'s nodes',
+  NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
   NODE_CONFIG: 'the configuration of a node is not valid',
@@ -232,6 +233,7 @@ export const CODES = {
   DEVICE_TRIAL_RUNNING: 'a trial is pending or running: nothing is installed before it ends',
   DEVICE_TRIAL_FAILED_BEFORE: 'this release failed its trial here before and is not tried again by itself',
   DEVICE_IMAGE_CORRUPT: 'the image in a slot is not the one that was to be installed',
+  DEVICE_IMAGE_TOO_LARGE: 'the image is larger than a slot',
   DEVICE_SOURCE_INVALID: 'a source answered something else than the asked part of the image',
   DEVICE_DOWNLOAD_FAILED: 'no source gave the whole image: what came is kept for the next try',
   DEVICE_DOWNLOAD_MISMATCH: 'no source gave an image with the digest of the release',
