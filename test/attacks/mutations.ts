@@ -15,4 +15,49 @@ export interface Mutation {
   readonly pattern?: string;
 }
 
-export const MUTATIONS: readonly Mutation[] = [];
+const T09_POLICY = ['test/attacks/T09-policy.test.ts'];
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    rule: 'T09',
+    file: 'src/registry/policy.ts',
+    find: '2 * k - n > f',
+    replace: 'true',
+    tests: T09_POLICY,
+  },
+  {
+    rule: 'T09',
+    file: 'src/registry/policy.ts',
+    find: 'n - 1 >= k ||',
+    replace: 'true ||',
+    tests: T09_POLICY,
+  },
+  {
+    rule: 'T09',
+    file: 'src/registry/policy.ts',
+    find: 'check(n <= 2,',
+    replace: 'check(true,',
+    tests: T09_POLICY,
+  },
+  {
+    rule: 'T09',
+    file: 'src/registry/policy.ts',
+    find: 'check(n >= 3,',
+    replace: 'check(true,',
+    tests: T09_POLICY,
+  },
+  {
+    rule: 'T09',
+    file: 'src/registry/policy.ts',
+    find: 'check(policy.copiesElsewhere >= 1,',
+    replace: 'check(true,',
+    tests: T09_POLICY,
+  },
+  {
+    rule: 'T13',
+    file: 'src/registry/policy.ts',
+    find: 'check(twice === undefined,',
+    replace: 'check(true,',
+    tests: T09_POLICY,
+  },
+];
