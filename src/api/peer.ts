@@ -1,7 +1,7 @@
 /** Contract between nodes: blocks, forwarded transactions, cosignatures. */
 import { decode } from '../cbor/decode.ts';
 import { encode } from '../cbor/encode.ts';
-import { asArray, asBytes, asText, asUint } from '../cbor/read.ts';
+import { asArray, asBool, asBytes, asText, asUint } from '../cbor/read.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { MAX_BLOCK } from '../registry/block.ts';
 
@@ -19,9 +19,11 @@ export interface NamedCosignature {
   readonly signature: Uint8Array;
 }
 
-export interface Ordered {
+/** Where one statement stands. `known`: it was on the ledger before (T05). */
+export interface OrderedStatement {
   readonly height: number;
-  readonly indexes: readonly number[];
+  readonly index: number;
+  readonly known: boolean;
 }
 
 export function blocksPath(from: number, waitMs: number): string {
@@ -61,17 +63,20 @@ export function decodeCosignatures(bytes: Uint8Array): readonly NamedCosignature
   return asArray(decode(bytes, { maxBytes: 1 << 20 }), 'cosignatures').map(parseRow);
 }
 
-export function encodeOrdered({ height, indexes }: Ordered): Uint8Array {
-  return encode([height, [...indexes]]);
+export function encodeOrdered(ordered: readonly OrderedStatement[]): Uint8Array {
+  return encode(ordered.map(({ height, index, known }) => [height, index, known]));
 }
 
 /** Errors: CBOR_*. */
-export function decodeOrdered(bytes: Uint8Array): Ordered {
-  const [height, indexes] = asArray(decode(bytes, { maxBytes: 4096 }), 'ordered', 2);
-  return {
-    height: asUint(height ?? null, 'height'),
-    indexes: asArray(indexes ?? null, 'indexes').map((index) => asUint(index, 'index')),
-  };
+export function decodeOrdered(bytes: Uint8Array): readonly OrderedStatement[] {
+  return asArray(decode(bytes, { maxBytes: 4096 }), 'ordered').map((value) => {
+    const [height, index, known] = asArray(value, 'placement', 3);
+    return {
+      height: asUint(height ?? null, 'height'),
+      index: asUint(index ?? null, 'index'),
+      known: asBool(known ?? null, 'known'),
+    };
+  });
 }
 
 export function encodeBlocks(blocks: readonly Uint8Array[]): Uint8Array {

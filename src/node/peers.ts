@@ -9,7 +9,7 @@ import {
   PEER_COSIGNATURES,
   PEER_TRANSACTIONS,
   type NamedCosignature,
-  type Ordered,
+  type OrderedStatement,
 } from '../api/peer.ts';
 import type { Client } from '../net/client.ts';
 import { nodesOf, type NamedNode } from '../registry/policy.ts';
@@ -37,7 +37,7 @@ export class Peers {
   }
 
   /** Errors: NET_*, and what the orderer refused with. */
-  async order(orderer: NamedNode, group: Uint8Array, timeoutMs: number): Promise<Ordered> {
+  async order(orderer: NamedNode, group: Uint8Array, timeoutMs: number): Promise<readonly OrderedStatement[]> {
     const { body } = await this.#client.request({
       method: 'POST',
       url: orderer.node.url + PEER_TRANSACTIONS,

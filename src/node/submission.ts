@@ -1,0 +1,156 @@
+/** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
+import { fromHex, hex } from '../bytes.ts';
+import { decodeGroup, uploadPath, type Registered, type RegisteredEntry } from '../api/registration.ts';
+import { codeOf, FirmamentError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Placement } from '../ledger/committed-ledger.ts';
+import type { Replica } from '../ledger/replica.ts';
+import { createReceipt } from '../log/receipt.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { apply } from '../registry/apply.ts';
+import { parseAnchor } from '../registry/rules/image-anchor.ts';
+import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
+import { overlay } from '../registry/view.ts';
+import type { Heads } from './heads.ts';
+
+export interface SubmissionParts {
+  readonly replica: Replica;
+  readonly ledger: Ledger;
+  readonly heads: Heads;
+  readonly receiptKey: PrivateKey;
+  /** How long an author waits for k cosignatures before it is told to come back, milliseconds. */
+  readonly receiptWaitMs: number;
+}
+
+export interface Submitted extends Registered {
+  /** Everything was on the ledger already. */
+  readonly known: boolean;
+  /** Every receipt is there. */
+  readonly complete: boolean;
+}
+
+/** Orders a group of statements in one block, or none of them. Errors: those of the registry, LEDGER_*. */
+export async function submit(parts: SubmissionParts, body: Uint8Array): Promise<Submitted> {
+  const group = parseGroup(body);
+  await checkAcceptable(parts, group);
+  const placements = await parts.ledger.submit(group);
+  const height = Math.max(...placements.map((placement) => placement.height));
+  const complete = await cosigned(parts, height);
+  return {
+    entries: group.map(({ statement }, i) => entryAt(parts, statement, placements[i] as Placement, complete)),
+    upload: uploadOf(group),
+    known: placements.every((placement) => placement.known),
+    complete,
+  };
+}
+
+/** Errors: CBOR_*, API_GROUP_SIZE, STATEMENT_*. */
+export function parseGroup(body: Uint8Array): readonly Transaction[] {
+  return decodeGroup(body).map(({ statement, attachment }) => ({
+    statement: parseStatement(statement),
+    attachment,
+  }));
+}
+
+// Nothing that is refused here travels further. Our state may lag behind the orderer's by a block: a refusal counts
+// only once the next one is here, or none came.
+async function checkAcceptable({ replica }: SubmissionParts, group: readonly Transaction[]): Promise<void> {
+  const first = refusal(replica, group);
+  if (!first) return;
+  await nextHead(replica, 300);
+  const second = refusal(replica, group);
+  if (second) throw second;
+}
+
+function refusal(replica: Replica, group: readonly Transaction[]): FirmamentError | undefined {
+  const fresh = group.filter(({ statement }) => !replica.find(statement.signingDigest));
+  const view = overlay(replica.view());
+  const { height, size, time } = replica.head();
+  try {
+    fresh.forEach((transaction, i) => apply(view, transaction, { height: height + 1, time, index: size + i }));
+    return undefined;
+  } catch (error) {
+    if (codeOf(error)) return error as FirmamentError;
+    throw error;
+  }
+}
+
+async function nextHead(replica: Replica, timeoutMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = replica.onHead(() => resolve());
+  const timer = setTimeout(resolve, timeoutMs);
+  await promise;
+  clearTimeout(timer);
+  stop();
+}
+
+// T12: acknowledged once k operators stored and cosigned the block.
+async function cosigned({ replica, heads, receiptWaitMs }: SubmissionParts, height: number): Promise<boolean> {
+  const deadline = Date.now() + receiptWaitMs;
+  while (replica.head().height < height) {
+    if (Date.now() >= deadline || replica.halted()) return false;
+    await nextHead(replica, Math.max(1, deadline - Date.now()));
+  }
+  return heads.reach(replica.headAt(height).size, Math.max(1, deadline - Date.now()));
+}
+
+function entryAt(
+  parts: SubmissionParts,
+  statement: Statement,
+  placement: Placement,
+  complete: boolean,
+): RegisteredEntry {
+  // A statement that was known keeps the bytes, and so the entry, that it was first ordered with (T05).
+  const stored = complete ? parts.replica.statement(placement.index) : undefined;
+  const ordered = stored ? parseStatement(stored.bytes) : statement;
+  return {
+    entry: ordered.entry,
+    index: placement.index,
+    receipt: complete ? receiptFor(parts, ordered, placement.index) : new Uint8Array(),
+  };
+}
+
+/** A receipt at the newest head that k operators, this one among them, cosigned (T13). */
+export function receiptFor(
+  { replica, heads, receiptKey }: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
+  statement: Statement,
+  index: number,
+): Uint8Array {
+  const { head } = heads.quorum();
+  return createReceipt({
+    key: receiptKey,
+    origin: replica.origin,
+    subject: statement.subject,
+    size: head.size,
+    index,
+    path: replica.inclusionPath(index, head.size),
+    root: head.root,
+  });
+}
+
+/** The state of one entry, by its hex: undefined when it is not on the ledger. */
+export function lookUp(
+  parts: SubmissionParts,
+  entryHex: string,
+): { readonly registered: Registered; readonly complete: boolean } | undefined {
+  if (!/^[0-9a-f]{64}$/.test(entryHex)) return undefined;
+  const placement = parts.replica.findEntry(fromHex(entryHex));
+  const stored = placement && parts.replica.statement(placement.index);
+  if (!placement || !stored) return undefined;
+  const statement = parseStatement(stored.bytes);
+  const complete = parts.heads.hasQuorum() && parts.heads.quorum().head.size > placement.index;
+  return {
+    registered: { entries: [entryAt(parts, statement, placement, complete)], upload: null },
+    complete,
+  };
+}
+
+function uploadOf(group: readonly Transaction[]): string | null {
+  const anchor = group.find(({ statement }) => statement.kind === 'image.anchor')?.statement;
+  return anchor ? uploadPath(parseAnchor(anchor).image) : null;
+}
+
+/** For logs: which statements a request carried. */
+export function describeGroup(group: readonly Transaction[]): readonly string[] {
+  return group.map(({ statement }) => `${statement.kind} ${hex(statement.entry).slice(0, 16)}`);
+}
