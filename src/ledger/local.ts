@@ -1,0 +1,164 @@
+/**
+ * The local engine's orderer: one node, group commit. A block is made at once when nothing is under
+ * way; what arrives meanwhile goes into the next. A submit is answered after the durable commit.
+ */
+import type { Clock } from '../clock.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { check, FirmamentError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { MAX_BLOCK, MAX_TRANSACTIONS } from '../registry/block.ts';
+import type { Transaction } from '../registry/statement.ts';
+import type { Head } from './close-block.ts';
+import type { Placement } from './committed-ledger.ts';
+import type { Ledger, LedgerStatus } from './ledger.ts';
+import { replicaSource } from './replica-source.ts';
+import type { Replica } from './replica.ts';
+
+export interface LocalLedgerOptions {
+  readonly replica: Replica;
+  /** The statement key of the node that the policy names as its orderer. */
+  readonly key: PrivateKey;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How much may wait: statements (default 4,096) and bytes (default 32 MiB). */
+  readonly queueStatements?: number;
+  readonly queueBytes?: number;
+}
+
+interface Waiting {
+  readonly group: readonly Transaction[];
+  readonly bytes: number;
+  readonly resolve: (placements: readonly Placement[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+// Of a block's 8 MiB: its header, claims, hashes and signature take less than this.
+const BLOCK_OVERHEAD = 1024;
+// CBOR headers of one transaction: an array, two byte strings.
+const TRANSACTION_OVERHEAD = 11;
+
+/** Orders on this replica until it is disposed of. Errors: LEDGER_NOT_ORDERER. */
+export function createLocalLedger(options: LocalLedgerOptions): Ledger {
+  const { node } = options.replica.orderer();
+  check(node.statement.bytes.toHex() === options.key.publicKey.bytes.toHex(), 'LEDGER_NOT_ORDERER');
+  return new LocalLedger(options);
+}
+
+function sizeOf(group: readonly Transaction[]): number {
+  return group.reduce(
+    (sum, { statement, attachment }) =>
+      sum + statement.bytes.length + (attachment?.length ?? 0) + TRANSACTION_OVERHEAD,
+    0,
+  );
+}
+
+class LocalLedger implements Ledger {
+  readonly #options: LocalLedgerOptions;
+  readonly #blocks: Ledger['blocks'];
+  #queue: Waiting[] = [];
+  #queuedStatements = 0;
+  #queuedBytes = 0;
+  #scheduled: NodeJS.Immediate | undefined;
+  #closed = false;
+
+  constructor(options: LocalLedgerOptions) {
+    this.#options = options;
+    this.#blocks = replicaSource(options.replica).blocks;
+  }
+
+  async submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
+    const { replica, queueStatements = 4096, queueBytes = 32 << 20 } = this.#options;
+    check(!this.#closed, 'LEDGER_CLOSED');
+    check(replica.halted() === undefined, 'LEDGER_HALTED');
+    const bytes = sizeOf(group);
+    check(
+      group.length >= 1 && group.length <= MAX_TRANSACTIONS && bytes <= MAX_BLOCK - BLOCK_OVERHEAD,
+      'LEDGER_GROUP_INVALID',
+    );
+    check(
+      this.#queuedStatements + group.length <= queueStatements &&
+        this.#queuedBytes + bytes <= queueBytes,
+      'LEDGER_BUSY',
+    );
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Placement[]>();
+    this.#queue.push({ group, bytes, resolve, reject });
+    this.#queuedStatements += group.length;
+    this.#queuedBytes += bytes;
+    // An immediate, so that whatever the sockets have already delivered shares the block.
+    this.#scheduled ??= setImmediate(() => this.#commit());
+    return promise;
+  }
+
+  #commit(): void {
+    const { replica, clock, key, logger } = this.#options;
+    const batch = this.#take();
+    const started = performance.now();
+    try {
+      const { head, outcomes } = replica.propose(
+        batch.map(({ group }) => group),
+        clock(),
+        key,
+      );
+      batch.forEach(({ resolve, reject }, i) => {
+        const outcome = outcomes[i] ?? { refused: new FirmamentError('LEDGER_GROUP_INVALID') };
+        if ('refused' in outcome) reject(outcome.refused);
+        else resolve(outcome.placements);
+      });
+      const ms = Math.round(performance.now() - started);
+      if (head)
+        logger.debug('block committed', {
+          height: head.height,
+          size: head.size,
+          groups: batch.length,
+          ms,
+        });
+    } catch (error) {
+      logger.error('no block could be committed', { error });
+      for (const { reject } of batch) reject(error);
+    }
+    this.#scheduled = this.#queue.length > 0 ? setImmediate(() => this.#commit()) : undefined;
+  }
+
+  // As many whole groups, oldest first, as one block holds.
+  #take(): readonly Waiting[] {
+    let statements = 0;
+    let bytes = 0;
+    const end = this.#queue.findIndex((waiting) => {
+      statements += waiting.group.length;
+      bytes += waiting.bytes;
+      return statements > MAX_TRANSACTIONS || bytes > MAX_BLOCK - BLOCK_OVERHEAD;
+    });
+    const batch = this.#queue.splice(0, end === -1 ? this.#queue.length : end);
+    for (const waiting of batch) {
+      this.#queuedStatements -= waiting.group.length;
+      this.#queuedBytes -= waiting.bytes;
+    }
+    return batch;
+  }
+
+  blocks(from: number, waitMs: number, signal?: AbortSignal): Promise<readonly Uint8Array[]> {
+    return this.#blocks(from, waitMs, signal);
+  }
+
+  status(): LedgerStatus {
+    const { replica } = this.#options;
+    return {
+      engine: 'local',
+      orders: true,
+      head: replica.head(),
+      halted: replica.halted(),
+      queued: this.#queuedStatements,
+    };
+  }
+
+  onHead(listener: (head: Head) => void): () => void {
+    return this.#options.replica.onHead(listener);
+  }
+
+  /** What still waits is refused: none of it was acknowledged. The replica stays open. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    if (this.#scheduled) clearImmediate(this.#scheduled);
+    for (const { reject } of this.#queue.splice(0)) reject(new FirmamentError('LEDGER_CLOSED'));
+  }
+}

@@ -1,0 +1,54 @@
+/** The registry's records and their tree in the database, and the views that `apply` and queries read. */
+import type { Database } from '../database.ts';
+import { fail } from '../errors.ts';
+import type { PageStore } from '../log/map-tree.ts';
+import type { NodeStore } from '../log/tree.ts';
+import type { View } from '../registry/view.ts';
+import { mapValue } from './map-tables.ts';
+
+/** Committed state, to read; writing is LEDGER_READ_ONLY. */
+export function committedView(database: Database): View {
+  return {
+    get: (name) =>
+      database.prepare('SELECT value FROM record WHERE name = ?').get(name)?.['value'] as
+        | Uint8Array
+        | undefined,
+    getMap: (key) => mapValue(database, key),
+    set: () => fail('LEDGER_READ_ONLY'),
+    setMap: () => fail('LEDGER_READ_ONLY'),
+  };
+}
+
+export function setRecord(database: Database, name: string, value: Uint8Array): void {
+  database.prepare('INSERT OR REPLACE INTO record (name, value) VALUES (?, ?)').run(name, value);
+}
+
+export function recordPages(database: Database): PageStore {
+  return {
+    get: (path) =>
+      database.prepare('SELECT bytes FROM record_page WHERE path = ?').get(path)?.['bytes'] as
+        | Uint8Array
+        | undefined,
+    put: (path, page) => {
+      database
+        .prepare('INSERT OR REPLACE INTO record_page (path, bytes) VALUES (?, ?)')
+        .run(path, page);
+    },
+  };
+}
+
+/** The log's complete subtrees. */
+export function logNodes(database: Database): NodeStore {
+  return {
+    get: (level, index) =>
+      (database
+        .prepare('SELECT hash FROM log_node WHERE level = ? AND idx = ?')
+        .get(level, index)?.['hash'] ??
+        fail('LEDGER_HEIGHT_UNKNOWN', 'no such node of the log', { level, index })) as Uint8Array,
+    put: (level, index, hash) => {
+      database
+        .prepare('INSERT INTO log_node (level, idx, hash) VALUES (?, ?, ?)')
+        .run(level, index, hash);
+    },
+  };
+}

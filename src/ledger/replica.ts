@@ -1,0 +1,301 @@
+/**
+ * One node's own copy of the ledger: every block is re-derived here and committed in one transaction
+ * with its statements, log nodes, state, map and epoch leaf, so that what is on disk is always the end
+ * of an epoch. Synchronous and single-writer: the database is open exclusively.
+ */
+import { sha256 } from '#crypto';
+import { equal } from '../bytes.ts';
+import { decodeSign1, verifySign1 } from '../cose/sign1.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { transaction, type Database } from '../database.ts';
+import { check, codeOf, fail, FirmamentError } from '../errors.ts';
+import { originOf } from '../log/checkpoint.ts';
+import {
+  MAX_BLOCK,
+  MAX_TRANSACTIONS,
+  openBlock,
+  signBlock,
+  type Block,
+} from '../registry/block.ts';
+import { initialize, type Genesis } from '../registry/genesis.ts';
+import { nodesOf, type NamedNode } from '../registry/policy.ts';
+import { policyInForce } from '../registry/state.ts';
+import type { Transaction } from '../registry/statement.ts';
+import { overlay } from '../registry/view.ts';
+import * as tables from './block-tables.ts';
+import { runBlock, runGroups, type RunContext } from './block-run.ts';
+import { CommittedLedger, newestHead, type Placement } from './committed-ledger.ts';
+import { closeBlock, writeHead, type Head } from './close-block.ts';
+import { pruneMap } from './map-tables.ts';
+import { committedView } from './record-tables.ts';
+import { prepareTables, setMeta } from './schema.ts';
+
+export type Outcome =
+  | { readonly placements: readonly Placement[] }
+  | { readonly refused: FirmamentError };
+
+export interface Proposal {
+  /** The committed block's head; null when no group had anything new to order. */
+  readonly head: Head | null;
+  /** One a group, in the order given. */
+  readonly outcomes: readonly Outcome[];
+}
+
+/** Why this replica goes no further. */
+export interface Halt {
+  readonly height: number;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface Evidence extends Halt {
+  /** The block as its orderer signed it. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Opens the replica in this database; an empty one begins with genesis at height 0.
+ * Errors: LEDGER_GENESIS_MISMATCH, DATABASE_UNUSABLE.
+ */
+export function openReplica(database: Database, genesis: Genesis): Replica {
+  prepareTables(database, genesis.networkId);
+  if (newestHead(database) === undefined) {
+    transaction(database, () => {
+      const state = overlay(committedView(database));
+      initialize(state, genesis);
+      const head = closeBlock(database, null, {
+        height: 0,
+        time: genesis.time,
+        transactions: [],
+        state,
+      });
+      writeHead(database, { ...head, hash: new Uint8Array(32) }, null);
+    });
+  }
+  return new Replica(database, genesis);
+}
+
+export class Replica extends CommittedLedger {
+  readonly genesis: Genesis;
+  /** The log's C2SP origin. */
+  readonly origin: string;
+  readonly #listeners = new Set<(head: Head) => void>();
+  #prunedOnDisk: number;
+  #halt: Halt | undefined;
+
+  constructor(database: Database, genesis: Genesis) {
+    super(database);
+    this.genesis = genesis;
+    this.origin = originOf(genesis.networkId);
+    this.#prunedOnDisk = this.prunedTo;
+    this.#halt = this.evidence().at(-1);
+  }
+
+  /** The node that the policy in force names to order blocks. */
+  orderer(): NamedNode {
+    const { policy } = policyInForce(this.committed);
+    const named = nodesOf(policy).find(
+      ({ operator, node }) =>
+        operator.name === policy.orderer.operator && node.name === policy.orderer.node,
+    );
+    return named ?? fail('POLICY_MALFORMED', 'the orderer is not a listed node');
+  }
+
+  /** Set once the orderer was found lying; nothing is committed after that. */
+  halted(): Halt | undefined {
+    return this.#halt;
+  }
+
+  /** What proves the orderer's lies, oldest first. */
+  evidence(): readonly Evidence[] {
+    return this.database
+      .prepare('SELECT height, code, reason, bytes FROM evidence ORDER BY id LIMIT 16')
+      .all() as unknown as readonly Evidence[];
+  }
+
+  /** Calls `listener` after each commit, in a microtask. Returns how to stop. */
+  onHead(listener: (head: Head) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * The orderer's side: applies the groups in order, each as a whole or not at all, signs the block
+   * with `key`, and returns once it is on disk. `time` is raised to the block before's.
+   * Errors: LEDGER_NOT_ORDERER, LEDGER_HALTED, LEDGER_GROUP_INVALID when it is too much for one block.
+   */
+  propose(groups: readonly (readonly Transaction[])[], time: number, key: PrivateKey): Proposal {
+    this.#checkRunning();
+    const { name, node } = this.orderer();
+    check(equal(node.statement.bytes, key.publicKey.bytes), 'LEDGER_NOT_ORDERER');
+    const proposal = transaction(this.database, (): Proposal => {
+      const context = this.#context(Math.max(time, this.newest.time));
+      const run = runGroups(this.committed, groups, context);
+      const outcomes = run.groups.map((group): Outcome =>
+        'refused' in group
+          ? group
+          : { placements: group.places.map((place) => this.#placed(place, context)) },
+      );
+      if (run.transactions.length === 0) return { head: null, outcomes };
+      check(run.transactions.length <= MAX_TRANSACTIONS, 'LEDGER_GROUP_INVALID');
+      const closed = closeBlock(this.database, this.newest, { ...context, ...run });
+      const raw = run.transactions.map(({ statement, attachment }) => ({
+        statement: statement.bytes,
+        attachment,
+      }));
+      const bytes = signBlock(key, name, this.origin, {
+        networkId: this.genesis.networkId,
+        height: closed.height,
+        time: closed.time,
+        previous: this.newest.hash,
+        transactions: raw,
+        size: closed.size,
+        root: closed.root,
+      });
+      check(bytes.length <= MAX_BLOCK, 'LEDGER_GROUP_INVALID');
+      const head = { ...closed, hash: sha256(bytes) };
+      writeHead(this.database, head, tables.splitBlock(bytes, raw, head.size));
+      this.#pruneNow();
+      return { head, outcomes };
+    });
+    if (proposal.head) this.#advance(proposal.head);
+    return proposal;
+  }
+
+  /**
+   * A follower's side: re-derives a block of the orderer's and returns once it is on disk. A block that
+   * is here already changes nothing. A block that its orderer signed, and that these rules or an
+   * earlier block of the same orderer contradict, is kept as evidence and halts the replica for good.
+   * Errors: LEDGER_ORDERER_LIES, LEDGER_HALTED, LEDGER_OUT_OF_ORDER, BLOCK_MALFORMED, BLOCK_SIGNER.
+   */
+  append(bytes: Uint8Array): Head {
+    this.#checkRunning();
+    const block = this.#open(bytes);
+    if (block.height > this.newest.height + 1)
+      fail('LEDGER_OUT_OF_ORDER', undefined, {
+        height: block.height,
+        expected: this.newest.height + 1,
+      });
+    if (block.height <= this.newest.height) {
+      if (block.height > 0 && equal(this.headAt(block.height).hash, sha256(bytes)))
+        return this.newest;
+      return this.#lie(
+        bytes,
+        block.height,
+        new FirmamentError('BLOCK_MALFORMED', 'a second block of this height'),
+      );
+    }
+    let head: Head;
+    try {
+      head = transaction(this.database, () => this.#derive(bytes, block));
+    } catch (error) {
+      if (error instanceof FirmamentError && !error.code.startsWith('DATABASE_'))
+        return this.#lie(bytes, block.height, error);
+      throw error;
+    }
+    this.#advance(head);
+    return head;
+  }
+
+  #derive(bytes: Uint8Array, block: Block): Head {
+    check(
+      equal(block.networkId, this.genesis.networkId),
+      'BLOCK_MALFORMED',
+      'a block of another network',
+    );
+    check(
+      equal(block.previous, this.newest.hash),
+      'BLOCK_MALFORMED',
+      'a block upon another history',
+    );
+    check(block.time >= this.newest.time, 'BLOCK_MALFORMED', 'the time goes backwards');
+    const context = this.#context(block.time);
+    const run = runBlock(this.committed, block.transactions, context);
+    const closed = closeBlock(this.database, this.newest, { ...context, ...run });
+    check(block.size === closed.size, 'BLOCK_MALFORMED', 'another log size than derived here');
+    check(equal(block.root, closed.root), 'BLOCK_MALFORMED', 'another log root than derived here');
+    const head = { ...closed, hash: sha256(bytes) };
+    writeHead(this.database, head, tables.splitBlock(bytes, block.transactions, head.size));
+    this.#pruneNow();
+    return head;
+  }
+
+  #open(bytes: Uint8Array): Block {
+    const { name, node } = this.orderer();
+    try {
+      return openBlock(bytes, node.statement, name, this.origin);
+    } catch (error) {
+      // Bytes that anybody can make prove nothing; malformed bytes under the orderer's signature do.
+      if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))
+        return this.#lie(bytes, this.newest.height + 1, error as FirmamentError);
+      throw error;
+    }
+  }
+
+  #signedPayload(bytes: Uint8Array): boolean {
+    try {
+      const sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK });
+      verifySign1(sign1, this.orderer().node.statement);
+      return (
+        sign1.unprotected.size === 0 && sign1.header.get(16) === 'application/firmament.block+cbor'
+      );
+    } catch {
+      return false;
+    }
+  }
+
+  #lie(bytes: Uint8Array, height: number, cause: FirmamentError): never {
+    const halt: Halt = { height, code: cause.code, reason: cause.message };
+    transaction(this.database, () =>
+      this.database
+        .prepare('INSERT INTO evidence (height, code, reason, bytes) VALUES (?, ?, ?, ?)')
+        .run(halt.height, halt.code, halt.reason, bytes),
+    );
+    this.#halt = halt;
+    return fail(
+      'LEDGER_ORDERER_LIES',
+      `at height ${height}: ${cause.message}`,
+      { height, reason: cause.code },
+      cause,
+    );
+  }
+
+  #checkRunning(): void {
+    if (this.#halt)
+      fail('LEDGER_HALTED', undefined, { height: this.#halt.height, reason: this.#halt.code });
+  }
+
+  #context(time: number): RunContext {
+    return {
+      height: this.newest.height + 1,
+      time,
+      firstIndex: this.newest.size,
+      seenAt: (digest) => tables.seenAt(this.database, digest),
+    };
+  }
+
+  #placed(
+    place: { readonly index: number; readonly known: boolean },
+    context: RunContext,
+  ): Placement {
+    const height = place.index < context.firstIndex ? this.heightOf(place.index) : context.height;
+    return { ...place, height };
+  }
+
+  #advance(head: Head): void {
+    this.newest = head;
+    for (const listener of this.#listeners) queueMicrotask(() => listener(head));
+  }
+
+  /** The map of heights below this one is no longer needed; its rows go with the next block. */
+  prune(belowHeight: number): void {
+    this.prunedTo = Math.max(this.prunedTo, Math.min(belowHeight, this.newest.height));
+  }
+
+  #pruneNow(): void {
+    if (this.prunedTo === this.#prunedOnDisk) return;
+    pruneMap(this.database, this.prunedTo);
+    setMeta(this.database, 'pruned', this.prunedTo);
+    this.#prunedOnDisk = this.prunedTo;
+  }
+}
