@@ -25,8 +25,8 @@ export interface Registered {
   readonly upload: string | null;
 }
 
-export function entryPath(entry: Uint8Array): string {
-  return `/v1/entries/${hex(entry)}`;
+export function entryPath(signingDigest: Uint8Array): string {
+  return `/v1/entries/${hex(signingDigest)}`;
 }
 
 export function uploadPath(image: Uint8Array): string {

@@ -1,5 +1,5 @@
 /** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
-import { fromHex, hex } from '../bytes.ts';
+import { hex } from '../bytes.ts';
 import { decodeGroup, uploadPath, type Registered, type RegisteredEntry } from '../api/registration.ts';
 import { codeOf, FirmamentError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -95,7 +95,7 @@ async function cosigned({ replica, heads, receiptWaitMs }: SubmissionParts, heig
 }
 
 function entryAt(
-  parts: SubmissionParts,
+  parts: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
   statement: Statement,
   placement: Placement,
   complete: boolean,
@@ -128,19 +128,17 @@ export function receiptFor(
   });
 }
 
-/** The state of one entry, by its hex: undefined when it is not on the ledger. */
+/** The statement with this signing digest (T05), with a receipt if k operators cosigned it. */
 export function lookUp(
-  parts: SubmissionParts,
-  entryHex: string,
+  parts: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
+  signingDigest: Uint8Array,
 ): { readonly registered: Registered; readonly complete: boolean } | undefined {
-  if (!/^[0-9a-f]{64}$/.test(entryHex)) return undefined;
-  const placement = parts.replica.findEntry(fromHex(entryHex));
+  const placement = parts.replica.find(signingDigest);
   const stored = placement && parts.replica.statement(placement.index);
   if (!placement || !stored) return undefined;
-  const statement = parseStatement(stored.bytes);
   const complete = parts.heads.hasQuorum() && parts.heads.quorum().head.size > placement.index;
   return {
-    registered: { entries: [entryAt(parts, statement, placement, complete)], upload: null },
+    registered: { entries: [entryAt(parts, parseStatement(stored.bytes), placement, complete)], upload: null },
     complete,
   };
 }

@@ -1,0 +1,114 @@
+/**
+ * The images that the ledger anchors, as this node sees them: an index of its own beside the replica, caught up
+ * from it block by block, so that it can be thrown away and made again.
+ */
+import { transaction, type Database } from '../database.ts';
+import type { Replica } from '../ledger/replica.ts';
+import { lineKey, parseLineText } from '../registry/line.ts';
+import { parseAnchor, type Anchor } from '../registry/rules/image-anchor.ts';
+import { getAnchor, type ImageKey } from '../registry/state.ts';
+import { parseStatement } from '../registry/statement.ts';
+import { fail } from '../errors.ts';
+
+/** One image of one release. */
+export interface AnchoredImage extends ImageKey {
+  /** AUTHOR/VENDOR/CLASS/TRACK. */
+  readonly lineText: string;
+  /** Log index of its anchor. */
+  readonly index: number;
+  /** Every block is here and the whole has the digest of the manifest. */
+  readonly complete: boolean;
+  /** This node's hold is on the ledger. */
+  readonly held: boolean;
+}
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS image (
+  line BLOB NOT NULL, release BLOB NOT NULL, image BLOB NOT NULL,
+  line_text TEXT NOT NULL, anchor INTEGER NOT NULL,
+  complete INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (line, release, image)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS image_digest ON image (image);
+CREATE INDEX IF NOT EXISTS image_open ON image (anchor) WHERE held = 0;
+CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 0), size INTEGER NOT NULL);
+INSERT OR IGNORE INTO cursor VALUES (0, 0);
+`;
+
+export class Images {
+  readonly #database: Database;
+  readonly #replica: Replica;
+
+  constructor(database: Database, replica: Replica) {
+    this.#database = database;
+    this.#replica = replica;
+    database.exec(SCHEMA);
+    this.catchUp();
+  }
+
+  /** Takes in the statements that were ordered since the last call. */
+  catchUp(): void {
+    const { size } = this.#replica.head();
+    const from = Number(this.#database.prepare('SELECT size FROM cursor').get()?.['size'] ?? 0);
+    if (from >= size) return;
+    transaction(this.#database, () => {
+      for (let index = from; index < size; index++) this.#take(index);
+      this.#database.prepare('UPDATE cursor SET size = ?').run(size);
+    });
+  }
+
+  #take(index: number): void {
+    const stored = this.#replica.statement(index);
+    if (!stored) return;
+    const statement = parseStatement(stored.bytes);
+    if (statement.kind !== 'image.anchor') return;
+    const anchor = parseAnchor(statement);
+    this.#database
+      .prepare('INSERT OR IGNORE INTO image (line, release, image, line_text, anchor) VALUES (?, ?, ?, ?, ?)')
+      .run(lineKey(parseLineText(statement.subject)), anchor.release, anchor.image, statement.subject, index);
+  }
+
+  /** Every release that has this image, newest first. */
+  of(sha256: Uint8Array): readonly AnchoredImage[] {
+    return this.#rows('WHERE image = ? ORDER BY anchor DESC LIMIT 64', sha256);
+  }
+
+  /** What is anchored and not yet held by this node, oldest first. */
+  open(): readonly AnchoredImage[] {
+    return this.#rows('WHERE held = 0 ORDER BY anchor LIMIT 256');
+  }
+
+  #rows(where: string, ...values: readonly Uint8Array[]): readonly AnchoredImage[] {
+    const rows = this.#database.prepare(`SELECT * FROM image ${where}`).all(...values);
+    return rows.map((row) => ({
+      line: row['line'] as Uint8Array,
+      release: row['release'] as Uint8Array,
+      image: row['image'] as Uint8Array,
+      lineText: row['line_text'] as string,
+      index: Number(row['anchor']),
+      complete: row['complete'] === 1,
+      held: row['held'] === 1,
+    }));
+  }
+
+  markComplete(image: ImageKey): void {
+    this.#mark('complete', image);
+  }
+
+  markHeld(image: ImageKey): void {
+    this.#mark('held', image);
+  }
+
+  #mark(column: 'complete' | 'held', { line, release, image }: ImageKey): void {
+    this.#database
+      .prepare(`UPDATE image SET ${column} = 1 WHERE line = ? AND release = ? AND image = ?`)
+      .run(line, release, image);
+  }
+
+  /** What the author anchored: size, root and chunks. Errors: ANCHOR_UNKNOWN. */
+  anchor(image: ImageKey): Anchor {
+    const record = getAnchor(this.#replica.view(), image) ?? fail('ANCHOR_UNKNOWN');
+    const stored = this.#replica.statement(record.index) ?? fail('ANCHOR_UNKNOWN');
+    return parseAnchor(parseStatement(stored.bytes));
+  }
+}
