@@ -110,10 +110,11 @@ export function readStatement(database: Database, index: number): StoredStatemen
   return row && stored(row);
 }
 
-/** The statement with this entry, its SHA-256. */
-export function readByEntry(database: Database, entry: Uint8Array): StoredStatement | undefined {
-  const row = database.prepare(`${SELECT} WHERE statement.entry = ?`).get(entry) as Row | undefined;
-  return row && stored(row);
+/** The log index of the statement with this entry, its SHA-256. */
+export function indexOfEntry(database: Database, entry: Uint8Array): number | undefined {
+  return database.prepare('SELECT idx FROM statement WHERE entry = ?').get(entry)?.['idx'] as
+    | number
+    | undefined;
 }
 
 function stored({ idx, entry, bytes, attachment }: Row): StoredStatement {

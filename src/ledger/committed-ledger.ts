@@ -111,9 +111,10 @@ export class CommittedLedger {
     return tables.readStatement(this.database, index);
   }
 
-  /** The statement with this log entry, the SHA-256 of its bytes. */
-  statementOf(entry: Uint8Array): StoredStatement | undefined {
-    return tables.readByEntry(this.database, entry);
+  /** Where the statement with this log entry, the SHA-256 of its bytes, stands. */
+  findEntry(entry: Uint8Array): Placement | undefined {
+    const index = tables.indexOfEntry(this.database, entry);
+    return index === undefined ? undefined : { index, height: this.heightOf(index), known: true };
   }
 
   /** The 32-byte log entry at an index. Errors: LEDGER_HEIGHT_UNKNOWN. */
@@ -179,7 +180,7 @@ export class CommittedLedger {
     return {
       head,
       value: (key) => mapValue(this.database, key, height),
-      prove: (key) => mapTree.proveMap({ ...pages, put: () => fail('LEDGER_READ_ONLY') }, key),
+      prove: (key) => mapTree.proveMap(pages, key),
     };
   }
 }

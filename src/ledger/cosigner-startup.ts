@@ -3,14 +3,16 @@ import { equal } from '../bytes.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { check, FirmamentError } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
-import { verifyCosignature, type Cosignature } from '../log/cosignature.ts';
+import { keyId, verifyCosignature } from '../log/cosignature.ts';
 import { faulty } from '../registry/policy.ts';
 
 /** A head under this cosigner's own signature, as another operator keeps it. */
 export interface SignedHead {
   readonly size: number;
   readonly root: Uint8Array;
-  readonly cosignature: Cosignature;
+  /** POSIX seconds. */
+  readonly time: number;
+  readonly signature: Uint8Array;
 }
 
 /** What an operator's node said: the newest head that it has seen this key sign; null: none. */
@@ -22,8 +24,9 @@ export interface StartupAnswer {
 export interface StartupQuestion {
   /** What the own record says: size 0 before the first signature. */
   readonly record: { readonly size: number; readonly root: Uint8Array };
-  /** The asker: its operator, its name OPERATOR/NODE, its key, its log. */
-  readonly operator: string;
+  /** The asker's operator. */
+  readonly self: string;
+  /** Its name OPERATOR/NODE, its key, its log. */
   readonly name: string;
   readonly key: PublicKey;
   readonly origin: string;
@@ -31,7 +34,7 @@ export interface StartupQuestion {
   readonly operators: number;
   readonly answers: readonly StartupAnswer[];
   /** A person said `--cosigner-record-is-mine`: fewer answers are enough. */
-  readonly recordIsMine: boolean;
+  readonly override: boolean;
 }
 
 /**
@@ -41,40 +44,30 @@ export interface StartupQuestion {
  */
 export function checkStartup(question: StartupQuestion): void {
   const { record, operators, answers } = question;
-  const heard = new Set([question.operator]);
+  const heard = new Set([question.self]);
   for (const { operator, newest } of answers) {
     if (newest !== null) {
       if (!ownSignature(question, newest)) continue;
-      check(newest.size <= record.size, 'COSIGNER_BEHIND', undefined, {
-        seen: newest.size,
-        record: record.size,
+      const { size, root } = newest;
+      check(size <= record.size, 'COSIGNER_BEHIND', undefined, { seen: size, record: record.size });
+      check(size < record.size || equal(root, record.root), 'COSIGNER_CONFLICT', undefined, {
+        size,
       });
-      check(
-        newest.size < record.size || equal(newest.root, record.root),
-        'COSIGNER_CONFLICT',
-        undefined,
-        {
-          size: newest.size,
-        },
-      );
     }
     heard.add(operator);
   }
   const needed = operators - faulty(operators);
-  check(question.recordIsMine || heard.size >= needed, 'COSIGNER_UNCONFIRMED', undefined, {
+  check(question.override || heard.size >= needed, 'COSIGNER_UNCONFIRMED', undefined, {
     heard: heard.size,
     needed,
   });
 }
 
 function ownSignature({ key, name, origin }: StartupQuestion, head: SignedHead): boolean {
+  const { size, root, time, signature } = head;
   try {
-    verifyCosignature(
-      key,
-      name,
-      formatCheckpoint({ origin, size: head.size, root: head.root }),
-      head.cosignature,
-    );
+    const checkpoint = formatCheckpoint({ origin, size, root });
+    verifyCosignature(key, name, checkpoint, { keyId: keyId(name, key), time, signature });
     return true;
   } catch (error) {
     if (error instanceof FirmamentError) return false;
