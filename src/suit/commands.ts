@@ -217,5 +217,9 @@ function refuse(number: number, offset: number, { what, shared }: Scope): never 
       `${what}: ${name}, command ${number} at byte ${offset}, is not supported`,
       details,
     );
-  return fail('SUIT_COMMAND_UNKNOWN', `${what}: unknown command ${number} at byte ${offset}`, details);
+  return fail(
+    'SUIT_COMMAND_UNKNOWN',
+    `${what}: unknown command ${number} at byte ${offset}`,
+    details,
+  );
 }

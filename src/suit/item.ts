@@ -49,7 +49,14 @@ export interface NullItem extends Place {
 }
 
 export type Item =
-  IntegerItem | BytesItem | TextItem | ArrayItem | MapItem | TagItem | BooleanItem | NullItem;
+  | IntegerItem
+  | BytesItem
+  | TextItem
+  | ArrayItem
+  | MapItem
+  | TagItem
+  | BooleanItem
+  | NullItem;
 
 export const MAX_DEPTH = 8;
 
@@ -89,7 +96,9 @@ function readHead(bytes: Uint8Array, at: number, base: number, what: string): He
       { offset: base + at },
     );
   if (short > 27)
-    fail('SUIT_ENCODING', `${what}: reserved CBOR head at byte ${base + at}`, { offset: base + at });
+    fail('SUIT_ENCODING', `${what}: reserved CBOR head at byte ${base + at}`, {
+      offset: base + at,
+    });
   const width = 1 << (short - 24);
   if (at + 1 + width > bytes.length) return truncated(what, base + at);
   let argument = 0n;
@@ -130,7 +139,12 @@ function read(
       const end = next + Number(argument);
       const content = bytes.subarray(next, end);
       if (major === 2) {
-        const value: Item = { kind: 'bytes', value: content, contentStart: base + next, ...place(end) };
+        const value: Item = {
+          kind: 'bytes',
+          value: content,
+          contentStart: base + next,
+          ...place(end),
+        };
         return [value, end];
       }
       return [{ kind: 'text', value: textOf(content, what, start), ...place(end) }, end];
@@ -197,8 +211,11 @@ function checkOrder(before: Item, key: Item, what: string): void {
     });
   if (order > 0) {
     const wrapperLate =
-      what === 'envelope' && before.kind === 'integer' && before.value === 3n &&
-      key.kind === 'integer' && key.value === 2n;
+      what === 'envelope' &&
+      before.kind === 'integer' &&
+      before.value === 3n &&
+      key.kind === 'integer' &&
+      key.value === 2n;
     if (wrapperLate)
       fail(
         'SUIT_WRAPPER_LATE',
@@ -217,10 +234,17 @@ function textOf(content: Uint8Array, what: string, start: number): string {
   try {
     return decodeText(content);
   } catch (cause) {
-    return fail('SUIT_ENCODING', `${what}: text at byte ${start} is not UTF-8`, { offset: start }, cause);
+    return fail(
+      'SUIT_ENCODING',
+      `${what}: text at byte ${start} is not UTF-8`,
+      { offset: start },
+      cause,
+    );
   }
 }
 
 function truncated(what: string, offset: number): never {
-  return fail('SUIT_TRUNCATED', `${what}: the bytes end inside the item at byte ${offset}`, { offset });
+  return fail('SUIT_TRUNCATED', `${what}: the bytes end inside the item at byte ${offset}`, {
+    offset,
+  });
 }

@@ -52,14 +52,23 @@ const READERS: ReadonlyMap<number, (into: Writable, item: Item, what: string) =>
   [
     PARAMETER.imageDigest,
     (into, item, what) =>
-      (into.imageDigest = readDigest(asWrapped(item, `${what}: image digest`), `${what}: image digest`)),
+      (into.imageDigest = readDigest(
+        asWrapped(item, `${what}: image digest`),
+        `${what}: image digest`,
+      )),
   ],
-  [PARAMETER.imageSize, (into, item, what) => (into.imageSize = asUint(item, `${what}: image size`))],
+  [
+    PARAMETER.imageSize,
+    (into, item, what) => (into.imageSize = asUint(item, `${what}: image size`)),
+  ],
   [
     PARAMETER.componentSlot,
     (into, item, what) => (into.componentSlot = asUint(item, `${what}: component slot`)),
   ],
-  [PARAMETER.content, (into, item, what) => (into.content = asBytes(item, `${what}: content`).value)],
+  [
+    PARAMETER.content,
+    (into, item, what) => (into.content = asBytes(item, `${what}: content`).value),
+  ],
   [PARAMETER.uri, (into, item, what) => (into.uri = asText(item, `${what}: uri`, MAX_URI_BYTES))],
   [
     PARAMETER.sourceComponent,
@@ -92,7 +101,9 @@ export function readParameters(item: Item, place: ParameterPlace): Parameters {
   const { what } = place;
   const map = asMap(item, `${what}: parameters`);
   if (map.entries.length === 0)
-    return fail('SUIT_TYPE', `${what}: no parameters at byte ${item.start}`, { offset: item.start });
+    return fail('SUIT_TYPE', `${what}: no parameters at byte ${item.start}`, {
+      offset: item.start,
+    });
   const parameters: Writable = {};
   for (const [key, value] of map.entries) {
     const number = asInteger(key, `${what}: parameter number`);

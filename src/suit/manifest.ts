@@ -1,0 +1,229 @@
+/** The manifest (draft 8.4), parsed strictly: every key, command and parameter is known. */
+import { compare } from '../bytes.ts';
+import { check, fail } from '../errors.ts';
+import { readSequence } from './commands.ts';
+import type { Sequence } from './commands.ts';
+import { digestMatches, readDigest } from './digest.ts';
+import type { SuitDigest } from './digest.ts';
+import { refuseOldDraft } from './draft.ts';
+import { MAX_MANIFEST_BYTES } from './envelope.ts';
+import type { Slice } from './envelope.ts';
+import { imagesOf } from './images.ts';
+import type { Image } from './images.ts';
+import {
+  asArray,
+  asBytes,
+  asInteger,
+  asMap,
+  asText,
+  asUint,
+  asUint64,
+  asWrapped,
+  fields,
+  required,
+} from './item-read.ts';
+import { parseItem } from './item.ts';
+import type { Item } from './item.ts';
+import { COMMON, FOREIGN, MANIFEST, MANIFEST_VERSION, SECTION, SEVERABLE } from './label.ts';
+import type { SectionName } from './label.ts';
+import { MAX_URI_BYTES } from './parameters.ts';
+import { readText } from './text.ts';
+import type { LanguageText } from './text.ts';
+
+/** A part of the manifest that may have been severed. `absent`: only its digest is at hand. */
+export type Member<T> =
+  | { readonly state: 'inline' | 'severed'; readonly value: T }
+  | { readonly state: 'absent'; readonly digest: SuitDigest };
+
+export interface Manifest {
+  /** The manifest map's bytes, without the byte string head. */
+  readonly bytes: Uint8Array;
+  /** Up to 64 bits. */
+  readonly sequence: bigint;
+  readonly referenceUri: string | undefined;
+  /** suit-set-version (update-management): the version that the manifest brings. */
+  readonly version: readonly number[] | undefined;
+  readonly componentIds: readonly (readonly Uint8Array[])[];
+  readonly sharedSequence: Sequence | undefined;
+  readonly sections: ReadonlyMap<SectionName, Member<Sequence>>;
+  readonly text: Member<readonly LanguageText[]> | undefined;
+  /** Every image that the sections at hand fetch or match (see images.ts). */
+  readonly images: readonly Image[];
+}
+
+export const MAX_COMPONENTS = 32;
+const MAX_COMPONENT_PARTS = 8;
+const MAX_COMPONENT_PART_BYTES = 64;
+const MAX_VERSION_PARTS = 16;
+
+/**
+ * A manifest from its bytes, **with** the byte string head (`envelope.manifestBytes`, or a
+ * release's attachment). `severed`: the members that were severed from it, by number; each must
+ * have its digest in the manifest. `offset`: where the bytes stand in their envelope.
+ * Errors: SUIT_* of item.ts, commands.ts and parameters.ts; SUIT_VERSION_UNSUPPORTED,
+ * SUIT_DRAFT_OLD, SUIT_KEY_UNKNOWN, SUIT_MEMBER_*, SUIT_SEVERED_*, SUIT_COMPONENT_INVALID.
+ */
+export function parseManifest(
+  manifestBytes: Uint8Array,
+  options: { readonly severed?: ReadonlyMap<number, Slice>; readonly offset?: number } = {},
+): Manifest {
+  const severed = options.severed ?? new Map<number, Slice>();
+  check(
+    manifestBytes.length <= MAX_MANIFEST_BYTES,
+    'SUIT_TOO_LARGE',
+    `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`,
+  );
+  const bstr = asBytes(parseItem(manifestBytes, 'manifest', options.offset ?? 0), 'manifest');
+  const map = asMap(parseItem(bstr.value, 'manifest', bstr.contentStart), 'manifest');
+  const members = readMembers(map);
+  const common = readCommon(required(members, MANIFEST.common, 'manifest: common'));
+  const componentCount = common.componentIds.length;
+
+  for (const key of severed.keys())
+    check(
+      members.has(key),
+      'SUIT_SEVERED_UNDECLARED',
+      `envelope: severed ${SEVERABLE.get(key) ?? key}, which the manifest has no digest of`,
+      { key },
+    );
+  const sections = new Map<SectionName, Member<Sequence>>();
+  for (const [name, key] of Object.entries(SECTION) as [SectionName, number][]) {
+    const member = members.get(key);
+    if (member === undefined) continue;
+    sections.set(
+      name,
+      readMember(member, name, key, severed, (item) =>
+        readSequence(item, { what: name, shared: false, componentCount }),
+      ),
+    );
+  }
+  const present = new Map<SectionName, Sequence>();
+  for (const [name, member] of sections)
+    if (member.state !== 'absent') present.set(name, member.value);
+  const text = members.get(MANIFEST.text);
+  const reference = members.get(MANIFEST.referenceUri);
+  const version = members.get(MANIFEST.setVersion);
+  const { componentIds, sharedSequence } = common;
+  return {
+    bytes: bstr.value,
+    sequence: asUint64(
+      required(members, MANIFEST.sequenceNumber, 'manifest: sequence number'),
+      'manifest: sequence number',
+    ),
+    referenceUri:
+      reference === undefined
+        ? undefined
+        : asText(reference, 'manifest: reference URI', MAX_URI_BYTES),
+    version: version === undefined ? undefined : readVersion(version),
+    componentIds,
+    sharedSequence,
+    sections,
+    text:
+      text === undefined ? undefined : readMember(text, 'text', MANIFEST.text, severed, readText),
+    images: imagesOf(componentCount, sharedSequence, present),
+  };
+}
+
+function readMembers(item: Item): ReadonlyMap<number, Item> {
+  const map = asMap(item, 'manifest');
+  // The version says which numbering the other keys have, so it is looked at first.
+  const version = map.entries.find(([key]) => key.kind === 'integer' && key.value === 1n)?.[1];
+  if (version === undefined)
+    return fail('SUIT_MEMBER_MISSING', 'manifest: version (key 1) is missing', { key: 1 });
+  const number = asUint(version, 'manifest: version');
+  check(
+    number === MANIFEST_VERSION,
+    'SUIT_VERSION_UNSUPPORTED',
+    `manifest: version ${number} at byte ${version.start}; only version 1 is read`,
+    { offset: version.start },
+  );
+  refuseOldDraft(map, 'manifest');
+  const known = new Set<number>([...Object.values(MANIFEST), ...Object.values(SECTION)]);
+  return fields(map, 'manifest', known, FOREIGN.manifest);
+}
+
+function readCommon(item: Item): {
+  readonly componentIds: readonly (readonly Uint8Array[])[];
+  readonly sharedSequence: Sequence | undefined;
+} {
+  const map = asMap(asWrapped(item, 'common'), 'common');
+  const members = fields(map, 'common', new Set(Object.values(COMMON)), FOREIGN.common);
+  const componentIds = readComponents(required(members, COMMON.components, 'common: components'));
+  const shared = members.get(COMMON.sharedSequence);
+  if (shared === undefined) return { componentIds, sharedSequence: undefined };
+  const what = 'shared sequence';
+  const sequence = readSequence(asWrapped(shared, what), {
+    what,
+    shared: true,
+    componentCount: componentIds.length,
+  });
+  return { componentIds, sharedSequence: sequence };
+}
+
+function readComponents(item: Item): readonly (readonly Uint8Array[])[] {
+  const { items } = asArray(item, 'components');
+  check(
+    items.length > 0 && items.length <= MAX_COMPONENTS,
+    'SUIT_COMPONENT_INVALID',
+    `components: ${items.length} of them; 1 to ${MAX_COMPONENTS} are accepted`,
+    { offset: item.start },
+  );
+  const raws = items.map((each) => each.raw).toSorted(compare);
+  check(
+    raws.every((raw, i) => i === 0 || compare(raws[i - 1] as Uint8Array, raw) !== 0),
+    'SUIT_COMPONENT_INVALID',
+    'components: the same identifier twice',
+    { offset: item.start },
+  );
+  return items.map((each) => {
+    const parts = asArray(each, 'component identifier').items;
+    check(
+      parts.length > 0 && parts.length <= MAX_COMPONENT_PARTS,
+      'SUIT_COMPONENT_INVALID',
+      `component identifier at byte ${each.start}: 1 to ${MAX_COMPONENT_PARTS} parts`,
+      { offset: each.start },
+    );
+    return parts.map(
+      (part) => asBytes(part, 'component identifier', { max: MAX_COMPONENT_PART_BYTES }).value,
+    );
+  });
+}
+
+/** suit-set-version: bstr .cbor [+ int]. */
+function readVersion(item: Item): readonly number[] {
+  const { items } = asArray(asWrapped(item, 'set-version'), 'set-version');
+  if (items.length === 0 || items.length > MAX_VERSION_PARTS)
+    return fail('SUIT_TYPE', `set-version: 1 to ${MAX_VERSION_PARTS} integers`, {
+      offset: item.start,
+    });
+  return items.map((part) => asInteger(part, 'set-version'));
+}
+
+/** Draft 9.1 and 8.5: a severable member is its bytes, or the digest of the bytes in the envelope. */
+function readMember<T>(
+  item: Item,
+  name: string,
+  key: number,
+  severed: ReadonlyMap<number, Slice>,
+  read: (item: Item) => T,
+): Member<T> {
+  const given = severed.get(key);
+  if (item.kind !== 'array' || !SEVERABLE.has(key)) {
+    check(
+      given === undefined,
+      'SUIT_SEVERED_DUPLICATE',
+      `${name} stands in the manifest at byte ${item.start} and severed in the envelope`,
+      { key, offset: item.start },
+    );
+    return { state: 'inline', value: read(asWrapped(item, name)) };
+  }
+  const digest = readDigest(item, `${name}: digest of the severed member`);
+  if (given === undefined) return { state: 'absent', digest };
+  check(
+    digestMatches(digest, given.raw),
+    'SUIT_SEVERED_DIGEST_MISMATCH',
+    `${name}: the severed member at byte ${given.contentOffset} is not the one that the manifest names`,
+    { key, offset: given.contentOffset },
+  );
+  return { state: 'severed', value: read(parseItem(given.content, name, given.contentOffset)) };
+}
