@@ -214,6 +214,7 @@ export const CODES = {
   STORE_LAYOUT_MISMATCH: 'size, chunks and root of an image do not fit each other',
   STORE_UNAVAILABLE: 'no holder that is reachable and honest has every block that is missing',
   // api
+  API_QUERY_INVALID: 'a query parameter or header is not of the documented form',
   API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
@@ -225,6 +226,17 @@ export const CODES = {
   NODE_ORDERER_UNREACHABLE: 'the orderer does not answer; nothing can be registered until it does',
   NODE_RECEIPT_PENDING: 'ordered, but not yet cosigned by k operators',
   NODE_IMAGE_INCOMPLETE: 'no node that can be reached has all blocks of this image',
+  // author
+  AUTHOR_FILE_EXISTS: 'an author, key or output file of this name is there already and is not overwritten',
+  AUTHOR_FILE_INVALID: 'a file of the author is not of the documented shape',
+  AUTHOR_PASSPHRASE_EMPTY: 'a key file needs a passphrase',
+  AUTHOR_PASSPHRASE_WRONG: 'the passphrase does not open this key file, or the file was changed',
+  AUTHOR_NETWORK: 'the author has no network pinned, or another one',
+  AUTHOR_TEST_BUILD: 'the release is a test build: its author did not consent to publish it on this network',
+  AUTHOR_RELEASE_FOREIGN: 'the release is not signed by this author',
+  AUTHOR_IMAGE_MISMATCH: 'an image given is none that the release names, or one that it names was not given',
+  AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
+  AUTHOR_TIMEOUT: 'what was waited for did not happen in time; the same command can be given again',
   // device
   DEVICE_PROVISIONING_INVALID: 'the provisioning file is not of the documented shape',
   DEVICE_STATE_CORRUPT: 'a state file of the device is not readable: it is never reset by itself',
@@ -237,6 +249,7 @@ export const CODES = {
   DEVICE_SOURCE_INVALID: 'a source answered something else than the asked part of the image',
   DEVICE_DOWNLOAD_FAILED: 'no source gave the whole image: what came is kept for the next try',
   DEVICE_DOWNLOAD_MISMATCH: 'no source gave an image with the digest of the release',
+  DEVICE_FIRMWARE_SILENT: 'the firmware did not start, or does not answer the health check as it should',
   DEVICE_CANCELLED: 'the device was told to stop',
 } as const satisfies Record<string, string>;
 

@@ -36,89 +36,121 @@ const LEASE = 1 << 20;
 const STEP_IN_SECONDS = 20;
 const RETRY_MS = 2_000;
 
-/** Keeps images by policy until the signal is aborted. */
-export async function keepImages(parts: HoldingParts, wake: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  const firstSeen = new Map<string, number>();
-  while (!signal.aborted) {
-    const woken = wake();
-    parts.images.catchUp();
+/** Keeps images by policy. Owns nothing but what it remembers between rounds. */
+export class Holding {
+  readonly #parts: HoldingParts;
+  readonly #firstSeen = new Map<string, number>();
+  #lastCounter = 0n;
+  #olderThan = Number.MAX_SAFE_INTEGER;
+
+  constructor(parts: HoldingParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until the signal is aborted; `wake` resolves when there may be something new to keep. */
+  async run(wake: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const woken = wake();
+      const failed = await this.#round(signal);
+      const pause = new AbortController();
+      const ms = failed ? RETRY_MS : STEP_IN_SECONDS * 1000;
+      const timer = sleep(ms, undefined, { signal: pause.signal }).catch(() => undefined);
+      await Promise.race([woken, timer]);
+      pause.abort();
+    }
+  }
+
+  // The newest first, and one page of older ones a round: images whose author never uploads starve nobody.
+  async #round(signal: AbortSignal): Promise<boolean> {
+    const { images, logger } = this.#parts;
+    images.catchUp();
+    const newest = images.open(Number.MAX_SAFE_INTEGER);
+    const older = images.open(Math.min(this.#olderThan, newest.at(-1)?.index ?? 0));
+    this.#olderThan = older.at(-1)?.index ?? Number.MAX_SAFE_INTEGER;
     let failed = false;
-    for (const image of parts.images.open()) {
-      if (signal.aborted) return;
+    for (const image of [...newest, ...older]) {
+      if (signal.aborted) return false;
       try {
-        await keep(parts, image, firstSeen);
+        await this.#keep(image);
       } catch (error) {
         failed = true;
-        parts.logger.warn('an image could not be kept yet', { image: hex(image.image), code: codeOf(error), error });
+        logger.warn('an image could not be kept yet', { image: hex(image.image), code: codeOf(error), error });
       }
     }
-    const pause = new AbortController();
-    const timer = sleep(failed ? RETRY_MS : STEP_IN_SECONDS * 1000, undefined, { signal: pause.signal }).catch(
-      () => undefined,
+    return failed;
+  }
+
+  async #keep(image: AnchoredImage): Promise<void> {
+    const { replica, images, imageStore, ledger, name, logger } = this.#parts;
+    if (getHolds(replica.view(), image).some((hold) => hold.node === name)) {
+      images.markHeld(image);
+      return;
+    }
+    if (!image.complete) {
+      if (!this.#wanted(image)) return;
+      await imageStore.gather(image);
+    }
+    await ledger.submit([{ statement: this.#holdStatement(image), attachment: null }]);
+    images.markHeld(image);
+    this.#firstSeen.delete(keyOf(image));
+    logger.info('image held', { image: hex(image.image), line: image.lineText });
+  }
+
+  #wanted(image: AnchoredImage): boolean {
+    const { replica, replicate, images, name, clock } = this.#parts;
+    const view = replica.view();
+    if (replicate === 'none' || getHolds(view, image).length === 0) return false;
+    if (replicate === 'all') return true;
+    const { policy } = policyInForce(view);
+    const author = getAuthor(view, parseLineText(image.lineText).author);
+    const behind = placesBehind(policy, image.image, operatorOf(name), author?.operator ?? null);
+    if (behind === 0) return true;
+    if (getRelease(view, image.line, image.release)?.status !== 'registered') {
+      images.markLeft(image);
+      this.#firstSeen.delete(keyOf(image));
+      return false;
+    }
+    const since = this.#firstSeen.get(keyOf(image)) ?? clock();
+    this.#firstSeen.set(keyOf(image), since);
+    return clock() - since >= behind * STEP_IN_SECONDS;
+  }
+
+  #holdStatement(image: AnchoredImage): Statement {
+    const { replica, statementKey, name } = this.#parts;
+    const { networkId } = policyInForce(replica.view());
+    const payload = new Map<Cbor, Cbor>([
+      [1, image.line],
+      [2, image.release],
+      [3, image.image],
+      [4, replica.head().height + LEASE],
+    ]);
+    return createStatement(
+      statementKey,
+      {
+        kind: 'image.hold',
+        issuer: nodeIssuer(name),
+        subject: releaseText(parseLineText(image.lineText), image.release),
+        network: hex(networkId),
+        counter: this.#nextCounter(),
+      },
+      payload,
     );
-    await Promise.race([woken, timer]);
-    pause.abort();
+  }
+
+  // Milliseconds since 1970 grow across restarts too; the ledger's own count stands above a clock that went back.
+  #nextCounter(): bigint {
+    const { replica, name, clock } = this.#parts;
+    const known = getNodeCounter(replica.view(), name);
+    const candidates = [known + 1n, this.#lastCounter + 1n, BigInt(clock()) * 1000n];
+    this.#lastCounter = candidates.reduce((a, b) => (a > b ? a : b));
+    return this.#lastCounter;
   }
 }
 
-async function keep(parts: HoldingParts, image: AnchoredImage, firstSeen: Map<string, number>): Promise<void> {
-  if (getHolds(parts.replica.view(), image).some((hold) => hold.node === parts.name)) {
-    parts.images.markHeld(image);
-    return;
-  }
-  if (!image.complete) {
-    if (!wanted(parts, image, firstSeen)) return;
-    await parts.imageStore.gather(image);
-  }
-  await parts.ledger.submit([{ statement: holdStatement(parts, image), attachment: null }]);
-  parts.images.markHeld(image);
-  parts.logger.info('image held', { image: hex(image.image), line: image.lineText });
+function keyOf(image: AnchoredImage): string {
+  return `${hex(image.line)}${hex(image.release)}${hex(image.image)}`;
 }
 
-function wanted(parts: HoldingParts, image: AnchoredImage, firstSeen: Map<string, number>): boolean {
-  const view = parts.replica.view();
-  const holds = getHolds(view, image);
-  if (parts.replicate === 'none' || holds.length === 0) return false;
-  if (parts.replicate === 'all') return true;
-  const { policy } = policyInForce(view);
-  const author = getAuthor(view, parseLineText(image.lineText).author);
-  const operator = parts.name.split('/', 1)[0] ?? parts.name;
-  const behind = placesBehind(policy, image.image, operator, author?.operator ?? null);
-  if (behind === 0) return true;
-  if (getRelease(view, image.line, image.release)?.status !== 'registered') return false;
-  const key = hex(image.release) + hex(image.image);
-  const since = firstSeen.get(key) ?? parts.clock();
-  firstSeen.set(key, since);
-  return parts.clock() - since >= behind * STEP_IN_SECONDS;
-}
-
-function holdStatement(parts: HoldingParts, image: AnchoredImage): Statement {
-  const view = parts.replica.view();
-  const { networkId } = policyInForce(view);
-  const payload = new Map<Cbor, Cbor>([
-    [1, image.line],
-    [2, image.release],
-    [3, image.image],
-    [4, parts.replica.head().height + LEASE],
-  ]);
-  return createStatement(
-    parts.statementKey,
-    {
-      kind: 'image.hold',
-      issuer: nodeIssuer(parts.name),
-      subject: releaseText(parseLineText(image.lineText), image.release),
-      network: hex(networkId),
-      counter: nextCounter(parts),
-    },
-    payload,
-  );
-}
-
-// Milliseconds since 1970 grow across restarts too; the ledger's own count stands above a clock that went back.
-let lastCounter = 0n;
-function nextCounter({ replica, name, clock }: HoldingParts): bigint {
-  const known = getNodeCounter(replica.view(), name);
-  const now = BigInt(clock()) * 1000n;
-  lastCounter = [known + 1n, lastCounter + 1n, now].reduce((a, b) => (a > b ? a : b));
-  return lastCounter;
+function operatorOf(name: string): string {
+  return name.split('/', 1)[0] ?? name;
 }

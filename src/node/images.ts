@@ -18,15 +18,13 @@ export interface AnchoredImage extends ImageKey {
   readonly index: number;
   /** Every block is here and the whole has the digest of the manifest. */
   readonly complete: boolean;
-  /** This node's hold is on the ledger. */
-  readonly held: boolean;
 }
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS image (
   line BLOB NOT NULL, release BLOB NOT NULL, image BLOB NOT NULL,
   line_text TEXT NOT NULL, anchor INTEGER NOT NULL,
-  complete INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
+  complete INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0, -- 0 open, 1 held here, 2 left to others
   PRIMARY KEY (line, release, image)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS image_digest ON image (image);
@@ -73,12 +71,12 @@ export class Images {
     return this.#rows('WHERE image = ? ORDER BY anchor DESC LIMIT 64', sha256);
   }
 
-  /** What is anchored and not yet held by this node, oldest first. */
-  open(): readonly AnchoredImage[] {
-    return this.#rows('WHERE held = 0 ORDER BY anchor LIMIT 256');
+  /** What is anchored below a log index, not held by this node and not left to others, newest first. */
+  open(below: number): readonly AnchoredImage[] {
+    return this.#rows('WHERE held = 0 AND anchor < ? ORDER BY anchor DESC LIMIT 128', below);
   }
 
-  #rows(where: string, ...values: readonly Uint8Array[]): readonly AnchoredImage[] {
+  #rows(where: string, ...values: readonly (Uint8Array | number)[]): readonly AnchoredImage[] {
     const rows = this.#database.prepare(`SELECT * FROM image ${where}`).all(...values);
     return rows.map((row) => ({
       line: row['line'] as Uint8Array,
@@ -87,21 +85,25 @@ export class Images {
       lineText: row['line_text'] as string,
       index: Number(row['anchor']),
       complete: row['complete'] === 1,
-      held: row['held'] === 1,
     }));
   }
 
   markComplete(image: ImageKey): void {
-    this.#mark('complete', image);
+    this.#mark('complete = 1', image);
   }
 
   markHeld(image: ImageKey): void {
-    this.#mark('held', image);
+    this.#mark('held = 1', image);
   }
 
-  #mark(column: 'complete' | 'held', { line, release, image }: ImageKey): void {
+  /** Enough others hold it. */
+  markLeft(image: ImageKey): void {
+    this.#mark('held = 2', image);
+  }
+
+  #mark(change: 'complete = 1' | 'held = 1' | 'held = 2', { line, release, image }: ImageKey): void {
     this.#database
-      .prepare(`UPDATE image SET ${column} = 1 WHERE line = ? AND release = ? AND image = ?`)
+      .prepare(`UPDATE image SET ${change} WHERE line = ? AND release = ? AND image = ?`)
       .run(line, release, image);
   }
 

@@ -1,0 +1,69 @@
+/** What nodes ask each other: blocks, orders, cosignatures. Callers prove themselves by their TLS key. */
+import { equal } from '../bytes.ts';
+import {
+  decodeCosignature,
+  encodeBlocks,
+  encodeCosignatures,
+  encodeOrdered,
+  PEER_BLOCKS,
+  PEER_COSIGNATURES,
+  PEER_TRANSACTIONS,
+} from '../api/peer.ts';
+import { MAX_REGISTRATION } from '../api/registration.ts';
+import { check } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { App, Request } from '../net/server.ts';
+import { peerSpki } from '../net/server.ts';
+import { nodesOf } from '../registry/policy.ts';
+import type { Root } from '../registry/root.ts';
+import type { Heads } from './heads.ts';
+import { parseGroup } from './submission.ts';
+
+export interface PeerParts {
+  readonly ledger: Ledger;
+  readonly heads: Heads;
+  readonly root: () => Root;
+  /** Whether this node is the orderer. */
+  readonly orders: boolean;
+}
+
+const MAX_WAIT_MS = 25_000;
+
+/** Whether the caller holds the TLS key of one of the policy's nodes. */
+export function isPeer(root: Root, request: Request): boolean {
+  const spki = peerSpki(request);
+  return spki !== undefined && nodesOf(root.policy).some(({ node }) => equal(node.spki, spki));
+}
+
+export function peerRoutes(app: App, parts: PeerParts): void {
+  const onlyPeers = async (request: Request): Promise<void> => {
+    check(isPeer(parts.root(), request), 'NODE_PEER_UNKNOWN');
+  };
+  const options = { onRequest: onlyPeers };
+  app.post(PEER_TRANSACTIONS, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
+    check(parts.orders, 'NODE_ROLE', 'this node does not order');
+    const placements = await parts.ledger.submit(parseGroup(request.body as Uint8Array));
+    return reply.type('application/cbor').send(encodeOrdered(placements));
+  });
+  app.get<{ Querystring: { from?: string; wait?: string } }>(PEER_BLOCKS, options, async (request, reply) => {
+    const from = wholeNumber(request.query.from, 1);
+    const wait = Math.min(wholeNumber(request.query.wait, 0), MAX_WAIT_MS);
+    const left = new AbortController();
+    reply.raw.once('close', () => left.abort());
+    const blocks = await parts.ledger.blocks(from, wait, left.signal);
+    return reply.type('application/cbor').send(encodeBlocks(blocks));
+  });
+  app.post(PEER_COSIGNATURES, options, async (request, reply) => {
+    parts.heads.add(decodeCosignature(request.body as Uint8Array));
+    return reply.code(204).send();
+  });
+  app.get(PEER_COSIGNATURES, options, async (_request, reply) =>
+    reply.type('application/cbor').send(encodeCosignatures(parts.heads.all())),
+  );
+}
+
+function wholeNumber(value: string | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  check(/^\d{1,15}$/.test(value), 'API_QUERY_INVALID');
+  return Number(value);
+}
