@@ -1,0 +1,186 @@
+/** An author's folder: who it is, its key files, the network it publishes to (docs/spec/author-files.md). */
+import { join } from 'node:path';
+import { privateKey } from '#crypto';
+import { equal, fromHex, hex } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
+import { encodeKey, thumbprint, decodeKey } from '../cose/key.ts';
+import type { Curve, PrivateKey, PublicKey } from '../crypto/key.ts';
+import { check, codeOf, fail } from '../errors.ts';
+import type { Random } from '../random.ts';
+import { parseRoot, type Root } from '../registry/root.ts';
+import { openCounters, type Counters } from './counters.ts';
+import { createFile, readBounded, readIfThere } from './durable-file.ts';
+import { isObject, listField, numberField, parseJson, textField } from './json-file.ts';
+import { createKeyFile, openKeyFile, type Cost } from './keys.ts';
+import type { Signer } from './statements.ts';
+
+export interface RecoveryKey {
+  readonly file: string;
+  readonly publicKey: PublicKey;
+}
+
+/** What the folder says without any passphrase. */
+export interface Author {
+  readonly directory: string;
+  readonly name: string;
+  /** Author id, 32 bytes. */
+  readonly id: Uint8Array;
+  readonly publicKey: PublicKey;
+  readonly recovery: readonly RecoveryKey[];
+  readonly threshold: number;
+  readonly counters: Counters;
+}
+
+const TYPE = 'firmament/author/v1';
+const AUTHOR_FILE = 'author.json';
+const RELEASE_KEY = 'release.key';
+const ROOT_FILE = 'root.cbor';
+const MAX_AUTHOR_FILE = 65_536;
+const MAX_ROOT = 1 << 20;
+const MAX_RECOVERY = 8;
+
+/**
+ * Makes a new author: a release key, and recovery keys in files of their own (T01). Recovery keys belong
+ * offline: whoever calls this tells the person to move them. Nothing is ever overwritten.
+ * Errors: AUTHOR_FILE_EXISTS, AUTHOR_INVALID, AUTHOR_PASSPHRASE_EMPTY.
+ */
+export async function createAuthor(options: {
+  readonly directory: string;
+  readonly name: string;
+  readonly curve?: Curve;
+  readonly recoveryKeys?: number;
+  readonly threshold?: number;
+  readonly passphrase: string;
+  /** Of the recovery keys; the release key's unless given. */
+  readonly recoveryPassphrase?: string;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly cost?: Cost;
+}): Promise<Author> {
+  const { directory, name, curve = 'P-256', recoveryKeys = 1, passphrase, random } = options;
+  const threshold = options.threshold ?? Math.floor(recoveryKeys / 2) + 1;
+  check(
+    recoveryKeys >= 1 && recoveryKeys <= MAX_RECOVERY,
+    'AUTHOR_INVALID',
+    '1 to 8 recovery keys',
+  );
+  check(threshold >= 1 && threshold <= recoveryKeys, 'AUTHOR_INVALID', 'threshold beyond the keys');
+  checkName(name);
+  const existing = await readIfThere(join(directory, AUTHOR_FILE), MAX_AUTHOR_FILE);
+  check(existing === undefined, 'AUTHOR_FILE_EXISTS', `${directory} has an author already`);
+  const sealing = { random, ...(options.cost && { cost: options.cost }) };
+  const key = newKey(curve, random);
+  await createKeyFile(join(directory, RELEASE_KEY), key, passphrase, sealing);
+  const recovery: RecoveryKey[] = [];
+  for (let i = 1; i <= recoveryKeys; i++) {
+    const file = `recovery-${i}.key`;
+    const spare = newKey(curve, random);
+    const own = options.recoveryPassphrase ?? passphrase;
+    await createKeyFile(join(directory, file), spare, own, sealing);
+    recovery.push({ file, publicKey: spare.publicKey });
+  }
+  const file = {
+    type: TYPE,
+    name,
+    publicKey: hex(encodeKey(key.publicKey)),
+    recovery: recovery.map((spare) => ({
+      file: spare.file,
+      publicKey: hex(encodeKey(spare.publicKey)),
+    })),
+    threshold,
+  };
+  await createFile(join(directory, AUTHOR_FILE), `${JSON.stringify(file, null, 2)}\n`);
+  return openAuthor(directory, options.clock);
+}
+
+// As the registry will read it: an author that could never register is not made.
+function checkName(name: string): void {
+  const fits = name.length > 0 && new TextEncoder().encode(name).length <= 64;
+  check(
+    fits && !/\p{C}/u.test(name),
+    'AUTHOR_INVALID',
+    'a name has 1 to 64 bytes, none of control',
+  );
+}
+
+function newKey(curve: Curve, random: Random): PrivateKey {
+  for (let attempt = 0; attempt < 8; attempt++) {
+    try {
+      return privateKey(curve, random(32));
+    } catch (error) {
+      // One in 2^32 random scalars lies beyond the order of P-256.
+      if (codeOf(error) === undefined) throw error;
+    }
+  }
+  return fail('CRYPTO_KEY_INVALID');
+}
+
+/** Errors: AUTHOR_FILE_INVALID, and the file system's own when there is no such author. */
+export async function openAuthor(directory: string, clock: Clock): Promise<Author> {
+  const json = parseJson(await readBounded(join(directory, AUTHOR_FILE), MAX_AUTHOR_FILE), TYPE);
+  try {
+    const publicKey = decodeKey(fromHex(textField(json, 'publicKey')));
+    const recovery = listField(json, 'recovery').map((entry): RecoveryKey => {
+      if (!isObject(entry)) return fail('AUTHOR_FILE_INVALID', 'not a recovery key');
+      const file = textField(entry, 'file');
+      return { file, publicKey: decodeKey(fromHex(textField(entry, 'publicKey'))) };
+    });
+    return {
+      directory,
+      name: textField(json, 'name'),
+      id: thumbprint(publicKey),
+      publicKey,
+      recovery,
+      threshold: numberField(json, 'threshold', 1, MAX_RECOVERY),
+      counters: openCounters(directory, clock),
+    };
+  } catch (cause) {
+    if (codeOf(cause) === 'AUTHOR_FILE_INVALID') throw cause;
+    return fail('AUTHOR_FILE_INVALID', 'not an author file', {}, cause);
+  }
+}
+
+/**
+ * Pins the network that this author publishes to; another one is never put in its place.
+ * Errors: POLICY_*, AUTHOR_NETWORK.
+ */
+export async function pinRoot(author: Author, bytes: Uint8Array): Promise<Root> {
+  const root = parseRoot(bytes);
+  const pinned = await pinnedRoot(author);
+  if (!pinned) {
+    await createFile(join(author.directory, ROOT_FILE), bytes);
+    return root;
+  }
+  check(equal(pinned.networkId, root.networkId), 'AUTHOR_NETWORK', 'another network is pinned');
+  // A later policy of the same network is taken only by its governance's signatures (T08).
+  check(
+    equal(pinned.bytes, root.bytes),
+    'AUTHOR_NETWORK',
+    'another policy of this network is pinned',
+  );
+  return pinned;
+}
+
+/** The pinned root, or undefined before `pinRoot`. Errors: POLICY_*. */
+export async function pinnedRoot(author: Author): Promise<Root | undefined> {
+  const bytes = await readIfThere(join(author.directory, ROOT_FILE), MAX_ROOT);
+  return bytes && parseRoot(bytes);
+}
+
+/** The pinned root. Errors: AUTHOR_NETWORK. */
+export async function requireRoot(author: Author): Promise<Root> {
+  return (
+    (await pinnedRoot(author)) ?? fail('AUTHOR_NETWORK', 'no network is pinned: register first')
+  );
+}
+
+/** Errors: AUTHOR_PASSPHRASE_WRONG, AUTHOR_FILE_INVALID. */
+export async function unlockAuthor(
+  author: Author,
+  passphrase: string,
+): Promise<Omit<Signer, 'networkId'>> {
+  const key = await openKeyFile(join(author.directory, RELEASE_KEY), passphrase);
+  const own = equal(thumbprint(key.publicKey), author.id);
+  check(own, 'AUTHOR_FILE_INVALID', 'the release key is not that of this author');
+  return { key, author: author.id };
+}
