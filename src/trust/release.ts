@@ -6,7 +6,7 @@ import { parseClaims, type Claims, type ReleaseClaims } from '../registry/claims
 import { lineText } from '../registry/line.ts';
 import { authenticate, type VerifiedEnvelope } from '../suit/authenticate.ts';
 import { parseEnvelope } from '../suit/envelope.ts';
-import { identity } from '../suit/manifest.ts';
+import { identity } from '../suit/identity.ts';
 import type { ProvenLine } from './proof.ts';
 
 declare const verified: unique symbol;
@@ -37,7 +37,7 @@ export function verifyRelease(
   check(manifest.sequence === claims.counter, 'TRUST_CLAIM_MISMATCH', 'sequence');
   return {
     sequence: manifest.sequence,
-    digest: envelope.digestBytes,
+    digest: envelope.envelope.digestBytes,
     claims: release,
     envelope,
   } as VerifiedRelease;

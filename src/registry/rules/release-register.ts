@@ -2,8 +2,10 @@
 import { sha256 } from '#crypto';
 import { equal } from '../../bytes.ts';
 import { check, fail } from '../../errors.ts';
-import { parseSuitDigest } from '../../suit/digest.ts';
-import { identity, parseManifest, type Manifest } from '../../suit/manifest.ts';
+import { readDigest } from '../../suit/digest.ts';
+import { identity } from '../../suit/identity.ts';
+import { parseItem } from '../../suit/item.ts';
+import { parseManifest, type Manifest } from '../../suit/manifest.ts';
 import { refreshLine } from '../newest.ts';
 import { getRelease, setRelease, type ImageOfRelease } from '../state.ts';
 import { MAX_ATTACHMENT, type Statement } from '../statement.ts';
@@ -55,8 +57,9 @@ export function registerRelease(
 /** The manifest digest that a release statement signs, for the attachment it came with (T20). */
 export function attachedDigest(statement: Statement, attachment: Uint8Array): Uint8Array {
   check(attachment.length <= MAX_ATTACHMENT, 'ATTACHMENT_MISMATCH', 'attachment too large');
-  const { algorithm, bytes } = parseSuitDigest(statement.payload);
-  check(algorithm === -16, 'RELEASE_CLAIMS', 'a release is named by a SHA-256 digest');
+  const what = 'SUIT_Digest';
+  const { algorithm, bytes } = readDigest(parseItem(statement.payload, what), what);
+  check(algorithm === 'SHA-256', 'RELEASE_CLAIMS', 'a release is named by a SHA-256 digest');
   check(equal(sha256(attachment), bytes), 'ATTACHMENT_MISMATCH');
   return bytes;
 }
@@ -68,7 +71,7 @@ function imagesOf(manifest: Manifest): readonly ImageOfRelease[] {
     `a release names 1 to ${MAX_IMAGES} images`,
   );
   return manifest.images.map((image) => {
-    check(image.algorithm === -16 && image.size !== undefined, 'RELEASE_CLAIMS', 'an image has a SHA-256 digest and a size');
-    return { component: image.component, digest: image.digest, size: image.size };
+    check(image.algorithm === 'SHA-256' && image.size !== undefined, 'RELEASE_CLAIMS', 'an image has a SHA-256 digest and a size');
+    return { component: image.componentIndex, digest: image.digest, size: image.size };
   });
 }
