@@ -71,25 +71,26 @@ class Sink {
 }
 
 function write(sink: Sink, value: Cbor, depth: number, sorted: boolean): void {
-  switch (typeof value) {
-    case 'number':
-      check(Number.isSafeInteger(value) && !Object.is(value, -0), 'CBOR_TYPE', 'not an integer');
-      if (value < 0) writeHead(sink, 1, -1 - value);
-      else writeHead(sink, 0, value);
-      return;
-    case 'bigint':
-      if (value < 0n) writeHead(sink, 1, -1n - value);
-      else writeHead(sink, 0, value);
-      return;
-    case 'string':
-      // A lone surrogate has no UTF-8; the encoder would quietly replace it.
-      check(value.isWellFormed(), 'CBOR_TYPE', 'text with a lone surrogate');
-      writeString(sink, 3, utf8(value));
-      return;
-    case 'boolean':
-      sink.push(value ? 0xf5 : 0xf4);
-      return;
-    default:
+  if (typeof value === 'number') {
+    check(Number.isSafeInteger(value) && !Object.is(value, -0), 'CBOR_TYPE', 'not an integer');
+    if (value < 0) writeHead(sink, 1, -1 - value);
+    else writeHead(sink, 0, value);
+    return;
+  }
+  if (typeof value === 'bigint') {
+    if (value < 0n) writeHead(sink, 1, -1n - value);
+    else writeHead(sink, 0, value);
+    return;
+  }
+  if (typeof value === 'string') {
+    // A lone surrogate has no UTF-8; the encoder would quietly replace it.
+    check(value.isWellFormed(), 'CBOR_TYPE', 'text with a lone surrogate');
+    writeString(sink, 3, utf8(value));
+    return;
+  }
+  if (typeof value === 'boolean') {
+    sink.push(value ? 0xf5 : 0xf4);
+    return;
   }
   if (value === null) {
     sink.push(0xf6);

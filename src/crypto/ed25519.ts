@@ -69,11 +69,13 @@ export function checkEd25519Key(bytes: Uint8Array): void {
   check(onCurve(y), 'CRYPTO_KEY_INVALID', 'the Ed25519 key is not a point of the curve');
 }
 
-/** Whether R || S has 64 bytes, a canonical R and S < L: asked before any library sees it. */
+/**
+ * Whether R || S has 64 bytes, a canonical R that is not of small order, and S < L: asked before
+ * any library sees it. Node refuses a small R from some 26.x on (nodejs/node#64026) and accepted it
+ * before; so it is refused here, and the line does not move with the runtime.
+ */
 export function isCanonicalSignature(signature: Uint8Array): boolean {
-  return (
-    signature.length === 64 &&
-    canonicalY(signature.subarray(0, 32)) !== undefined &&
-    littleEndian(signature.subarray(32)) < L
-  );
+  if (signature.length !== 64 || littleEndian(signature.subarray(32)) >= L) return false;
+  const y = canonicalY(signature.subarray(0, 32));
+  return y !== undefined && !SMALL_ORDER_Y.has(y);
 }
