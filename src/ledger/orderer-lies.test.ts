@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encode } from '../cbor/encode.ts';
+import type { Cbor } from '../cbor/value.ts';
+import { thumbprint } from '../cose/key.ts';
+import { createSign1 } from '../cose/sign1.ts';
+import type { Block } from '../registry/block.ts';
+import { nodeIssuer } from '../registry/policy.ts';
+import { fixtureNetwork } from '../testing/fixture.ts';
+import {
+  declaration,
+  dumped,
+  openedReplica,
+  ordered,
+  registeredAuthor,
+  resigned,
+} from '../testing/ledger-fixture.ts';
+import { openReplica } from './replica.ts';
+
+const network = fixtureNetwork({ operators: 1 });
+const { author, group: registration } = registeredAuthor(network, 'acme');
+
+/** An orderer two blocks in, and a follower that has the first. */
+function scene() {
+  const orderer = openedReplica(network);
+  ordered(orderer.replica, network, registration);
+  ordered(orderer.replica, network, [declaration(author, 0)], network.genesis.time + 10);
+  const follower = openedReplica(network);
+  follower.replica.append(orderer.replica.block(1));
+  return { orderer: orderer.replica, follower: follower.replica, database: follower.database };
+}
+
+function raw(...transactions: ReturnType<typeof declaration>[]): Pick<Block, 'transactions'> {
+  return {
+    transactions: transactions.map(({ statement, attachment }) => ({
+      statement: statement.bytes,
+      attachment,
+    })),
+  };
+}
+
+const LIES: readonly (readonly [string, (block: Block) => Partial<Block>, string])[] = [
+  ['another root', ({ root }) => ({ root: root.map((byte) => byte ^ 1) }), 'BLOCK_MALFORMED'],
+  ['another size', ({ size }) => ({ size: size + 1 }), 'BLOCK_MALFORMED'],
+  [
+    'another history',
+    ({ previous }) => ({ previous: previous.map((byte) => byte ^ 1) }),
+    'BLOCK_MALFORMED',
+  ],
+  ['a time that goes back', ({ time }) => ({ time: time - 11 }), 'BLOCK_MALFORMED'],
+  ['a later time, so another epoch', ({ time }) => ({ time: time + 1 }), 'BLOCK_MALFORMED'],
+  [
+    'another network',
+    ({ networkId }) => ({ networkId: networkId.map((byte) => byte ^ 1) }),
+    'BLOCK_MALFORMED',
+  ],
+  [
+    'a statement that a rule refuses',
+    () => raw(declaration(author, 0), { ...declaration(author, 0), ...{} }, declaration(author, 0)),
+    'STATEMENT_COUNTER',
+  ],
+  ['a replayed statement', () => raw(...registration), 'STATEMENT_COUNTER'],
+  [
+    'a statement without its author',
+    () =>
+      raw(
+        ...registeredAuthor(network, 'acme').group,
+        declaration(registeredAuthor(network, 'ghost').author, 0),
+      ),
+    'STATEMENT_COUNTER',
+  ],
+  [
+    'a foreign author’s line',
+    () => raw(declaration(registeredAuthor(network, 'ghost').author, 0)),
+    'AUTHOR_UNKNOWN',
+  ],
+  [
+    'an attachment that does not belong',
+    () => ({
+      transactions: [
+        { statement: declaration(author, 0).statement.bytes, attachment: new Uint8Array(3) },
+      ],
+    }),
+    'ATTACHMENT_MISSING',
+  ],
+  [
+    'bytes that are no statement',
+    () => ({ transactions: [{ statement: new Uint8Array(9), attachment: null }] }),
+    'STATEMENT_MALFORMED',
+  ],
+];
+
+for (const [what, change, reason] of LIES) {
+  test(`a signed block with ${what} is evidence, and nothing of it is committed`, () => {
+    const { orderer, follower, database } = scene();
+    const before = dumped(database).replace(/^evidence[^]*?(?=^head)/m, '');
+    const lie = resigned(network, orderer.block(2), change);
+    assert.throws(() => follower.append(lie), { code: 'LEDGER_ORDERER_LIES' });
+    assert.equal(follower.evidence()[0]?.code, reason);
+    assert.deepEqual(follower.evidence()[0]?.bytes, lie);
+    assert.equal(follower.evidence()[0]?.height, 2);
+    assert.equal(dumped(database).replace(/^evidence[^]*?(?=^head)/m, ''), before);
+    assert.equal(follower.head().height, 1);
+  });
+}
+
+test('a second block of a height is a lie, the same one again is not', () => {
+  const { orderer, follower } = scene();
+  const second = resigned(network, orderer.block(1), ({ time }) => ({ time: time + 1 }));
+  assert.equal(follower.append(orderer.block(1)).height, 1);
+  assert.throws(() => follower.append(second), { code: 'LEDGER_ORDERER_LIES' });
+});
+
+test('a halted replica takes and proposes nothing more, also after a restart', () => {
+  const { orderer, follower, database } = scene();
+  const lie = resigned(network, orderer.block(2), ({ size }) => ({ size: size + 1 }));
+  assert.throws(() => follower.append(lie), { code: 'LEDGER_ORDERER_LIES' });
+  for (const replica of [follower, openReplica(database, network.genesis)]) {
+    assert.equal(replica.halted()?.code, 'BLOCK_MALFORMED');
+    assert.throws(() => replica.append(orderer.block(2)), { code: 'LEDGER_HALTED' });
+    assert.throws(() => ordered(replica, network, [declaration(author, 1)]), {
+      code: 'LEDGER_HALTED',
+    });
+    // What was committed stays readable.
+    assert.equal(replica.blocks(1, 1 << 20).length, 1);
+  }
+});
+
+test('what the orderer did not sign proves nothing and halts nobody', () => {
+  const { orderer, follower } = scene();
+  const good = orderer.block(2);
+  const other = fixtureNetwork({ operators: 1, label: 'other' });
+  const foreign = openedReplica(other);
+  ordered(foreign.replica, other, registeredAuthor(other, 'acme').group);
+  const tampered = good.slice();
+  tampered[200] = (tampered[200] ?? 0) ^ 1;
+  for (const bytes of [
+    foreign.replica.block(1),
+    tampered,
+    good.slice(0, -1),
+    new Uint8Array(),
+    new Uint8Array(300),
+  ]) {
+    assert.throws(
+      () => follower.append(bytes),
+      (error: { code?: string }) => /^BLOCK_/.test(error.code ?? ''),
+    );
+  }
+  assert.equal(follower.halted(), undefined);
+  assert.equal(follower.append(good).height, 2);
+});
+
+test('a block from further on is out of order, not a lie', () => {
+  const { orderer } = scene();
+  const { replica } = openedReplica(network);
+  assert.throws(() => replica.append(orderer.block(2)), { code: 'LEDGER_OUT_OF_ORDER' });
+  assert.equal(replica.halted(), undefined);
+});
+
+test('a payload that is no block, under the orderer’s signature, is evidence', () => {
+  const { follower } = scene();
+  const { statement: key, name } = network.orderer;
+  const header = new Map<Cbor, Cbor>([
+    [1, -19],
+    [4, thumbprint(key.publicKey)],
+    [
+      15,
+      new Map<Cbor, Cbor>([
+        [1, nodeIssuer(name)],
+        [2, follower.origin],
+      ]),
+    ],
+    [16, 'application/firmament.block+cbor'],
+  ]);
+  const bytes = createSign1({ header, payload: encode(['firmament/block/v1', 7]), key });
+  assert.throws(() => follower.append(bytes), { code: 'LEDGER_ORDERER_LIES' });
+  assert.deepEqual(follower.evidence()[0]?.bytes, bytes);
+});
