@@ -92,9 +92,15 @@ suite('T05: one encoding', () => {
     );
     const disordered = encodeSign1({ protectedBytes: moved, payload, signature });
     assert.throws(() => parseStatement(disordered), MALFORMED);
-    const large = encode(new Map<Cbor, Cbor>([...sign1.header, [99, new Uint8Array(5000)]]));
-    const oversized = encodeSign1({ protectedBytes: large, payload, signature });
-    assert.throws(() => parseStatement(oversized), MALFORMED);
+    const document = { type: 'notes', digest: sha256(payload), where: 'x'.repeat(500) };
+    const oversized = {
+      kind: 'release',
+      issuer: 'a',
+      subject: 'b',
+      counter: 1n,
+      release: { version: '1', urgency: 'security', documents: Array(16).fill(document) },
+    } as const;
+    assert.throws(() => createStatement(sampleKey('author'), oversized, payload), MALFORMED);
   });
 
   test('a signature in DER is refused', () => {

@@ -54,7 +54,11 @@ suite('T16: newest, pending, lowest', () => {
     ledger.apply(ledger.withdraw(author, third, 0n));
     assert.deepEqual(ledger.line(author.line)?.newest?.digest, second.digest);
     ledger.apply(ledger.hold('o3', author, third));
-    assert.deepEqual(ledger.line(author.line)?.newest?.digest, second.digest, 'held, and still out');
+    assert.deepEqual(
+      ledger.line(author.line)?.newest?.digest,
+      second.digest,
+      'held, and still out',
+    );
     ledger.apply(ledger.withdraw(author, second, 2n));
     assert.equal(ledger.line(author.line)?.newest, null, 'the first is below lowest');
     assert.equal(ledger.line(author.line)?.lowest, 2n);
