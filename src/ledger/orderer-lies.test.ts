@@ -6,7 +6,8 @@ import { thumbprint } from '../cose/key.ts';
 import { createSign1 } from '../cose/sign1.ts';
 import type { Block } from '../registry/block.ts';
 import { nodeIssuer } from '../registry/policy.ts';
-import { fixtureNetwork } from '../testing/fixture.ts';
+import { declareStatement } from '../author/statements.ts';
+import { fixtureLine, fixtureNetwork } from '../testing/fixture.ts';
 import {
   declaration,
   dumped,
@@ -14,6 +15,7 @@ import {
   ordered,
   registeredAuthor,
   resigned,
+  transactionOf,
 } from '../testing/ledger-fixture.ts';
 import { openReplica } from './replica.ts';
 
@@ -39,54 +41,35 @@ function raw(...transactions: ReturnType<typeof declaration>[]): Pick<Block, 'tr
   };
 }
 
-const LIES: readonly (readonly [string, (block: Block) => Partial<Block>, string])[] = [
-  ['another root', ({ root }) => ({ root: root.map((byte) => byte ^ 1) }), 'BLOCK_MALFORMED'],
-  ['another size', ({ size }) => ({ size: size + 1 }), 'BLOCK_MALFORMED'],
+const flipped = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 1);
+const ghost = registeredAuthor(network, 'ghost').author;
+// The same line under a later counter: nothing but the line's own rule is against it.
+const repeated = transactionOf(declareStatement(author, 9n, fixtureLine(author.author, 'model 0')));
+
+const LIES: readonly (readonly [string, (block: Block) => Partial<Block>, RegExp])[] = [
+  ['another root', ({ root }) => ({ root: flipped(root) }), /another log root/],
+  ['another size', ({ size }) => ({ size: size + 1 }), /another log size/],
+  ['another history', ({ previous }) => ({ previous: flipped(previous) }), /another history/],
+  ['a time that goes back', ({ time }) => ({ time: time - 11 }), /time goes backwards/],
+  ['a later time, so another epoch', ({ time }) => ({ time: time + 1 }), /another log root/],
+  ['another network', ({ networkId }) => ({ networkId: flipped(networkId) }), /another network/],
+  ['a replayed statement', () => raw(...registration), /on the ledger already/],
   [
-    'another history',
-    ({ previous }) => ({ previous: previous.map((byte) => byte ^ 1) }),
-    'BLOCK_MALFORMED',
+    'a statement twice',
+    () => raw(declaration(author, 0), declaration(author, 0)),
+    /on the ledger already/,
   ],
-  ['a time that goes back', ({ time }) => ({ time: time - 11 }), 'BLOCK_MALFORMED'],
-  ['a later time, so another epoch', ({ time }) => ({ time: time + 1 }), 'BLOCK_MALFORMED'],
-  [
-    'another network',
-    ({ networkId }) => ({ networkId: networkId.map((byte) => byte ^ 1) }),
-    'BLOCK_MALFORMED',
-  ],
-  [
-    'a statement that a rule refuses',
-    () => raw(declaration(author, 0), { ...declaration(author, 0), ...{} }, declaration(author, 0)),
-    'STATEMENT_COUNTER',
-  ],
-  ['a replayed statement', () => raw(...registration), 'STATEMENT_COUNTER'],
-  [
-    'a statement without its author',
-    () =>
-      raw(
-        ...registeredAuthor(network, 'acme').group,
-        declaration(registeredAuthor(network, 'ghost').author, 0),
-      ),
-    'STATEMENT_COUNTER',
-  ],
-  [
-    'a foreign author’s line',
-    () => raw(declaration(registeredAuthor(network, 'ghost').author, 0)),
-    'AUTHOR_UNKNOWN',
-  ],
+  ['a line declared twice', () => raw(declaration(author, 0), repeated), /declared already/],
+  ['an author that is not registered', () => raw(declaration(ghost, 0)), /no such author/],
   [
     'an attachment that does not belong',
-    () => ({
-      transactions: [
-        { statement: declaration(author, 0).statement.bytes, attachment: new Uint8Array(3) },
-      ],
-    }),
-    'ATTACHMENT_MISSING',
+    () => raw({ ...declaration(author, 0), attachment: new Uint8Array(3) }),
+    /attachment/,
   ],
   [
     'bytes that are no statement',
     () => ({ transactions: [{ statement: new Uint8Array(9), attachment: null }] }),
-    'STATEMENT_MALFORMED',
+    /./,
   ],
 ];
 
@@ -96,7 +79,7 @@ for (const [what, change, reason] of LIES) {
     const before = dumped(database).replace(/^evidence[^]*?(?=^head)/m, '');
     const lie = resigned(network, orderer.block(2), change);
     assert.throws(() => follower.append(lie), { code: 'LEDGER_ORDERER_LIES' });
-    assert.equal(follower.evidence()[0]?.code, reason);
+    assert.match(follower.evidence()[0]?.reason ?? '', reason);
     assert.deepEqual(follower.evidence()[0]?.bytes, lie);
     assert.equal(follower.evidence()[0]?.height, 2);
     assert.equal(dumped(database).replace(/^evidence[^]*?(?=^head)/m, ''), before);
