@@ -72,7 +72,7 @@ class Sink {
 
 function write(sink: Sink, value: Cbor, depth: number, sorted: boolean): void {
   if (typeof value === 'number') {
-    check(Number.isSafeInteger(value) && !Object.is(value, -0), 'CBOR_TYPE', 'not an integer');
+    check(isInteger(value), 'CBOR_TYPE', 'not an integer');
     if (value < 0) writeHead(sink, 1, -1 - value);
     else writeHead(sink, 0, value);
     return;
@@ -110,6 +110,11 @@ function write(sink: Sink, value: Cbor, depth: number, sorted: boolean): void {
     writeHead(sink, 6, value.tag);
     write(sink, value.value, depth - 1, sorted);
   } else fail('CBOR_TYPE', 'not an item that is encoded');
+}
+
+/** Safe integers, and -2^53: exact, and what cbor2 makes of its encoding. -0 is a float. */
+function isInteger(value: number): boolean {
+  return (Number.isSafeInteger(value) || value === -(2 ** 53)) && !Object.is(value, -0);
 }
 
 function writeString(sink: Sink, major: number, bytes: Uint8Array): void {

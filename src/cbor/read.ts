@@ -48,7 +48,8 @@ export function asUint64(value: Cbor | undefined, what: string): bigint {
 
 /** An integer within ± (2^53 - 1). */
 export function asInt(value: Cbor | undefined, what: string): number {
-  return typeof value === 'number' ? value : wrong(what, 'an integer');
+  const safe = typeof value === 'number' && Number.isSafeInteger(value);
+  return safe ? value : wrong(what, 'an integer');
 }
 
 export function asBool(value: Cbor | undefined, what: string): boolean {

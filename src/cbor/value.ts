@@ -11,7 +11,10 @@ export class Tagged {
   }
 }
 
-/** Integers are `number` when safe, else `bigint`; floats, undefined and simple values have no place. */
+/**
+ * Integers are `number` from -2^53 to 2^53 - 1, else `bigint`; floats, undefined and simple values
+ * have no place.
+ */
 export type Cbor =
   | number
   | bigint
