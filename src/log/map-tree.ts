@@ -88,7 +88,7 @@ function sortChanges(changes: readonly MapChange[]): readonly Change[] {
     const path = hex(key);
     byPath.set(path, { key, valueHash, path });
   }
-  return [...byPath.values()].sort((a, b) => compare(a.key, b.key));
+  return [...byPath.values()].toSorted((a, b) => compare(a.key, b.key));
 }
 
 /** Applies sorted changes, all below `path`, to the page there; returns the hash of its subtree. */

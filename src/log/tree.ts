@@ -52,7 +52,7 @@ export function inclusionPath(store: NodeStore, index: number, size: number): Ui
       count -= left;
     }
   }
-  return down.reverse();
+  return down.toReversed();
 }
 
 /**
@@ -79,7 +79,7 @@ export function consistencyPath(store: NodeStore, size1: number, size2: number):
   }
   // At start 0 the subtree that remains is the old tree, whose root the verifier has.
   if (start > 0) down.push(rangeHash(store, start, count));
-  return down.reverse();
+  return down.toReversed();
 }
 
 /** The hash of `count` leaves from `start` on, `start` a multiple of a power of two >= count. */
