@@ -1,0 +1,85 @@
+/**
+ * The few operations that the device does on its storage. A port, so that a test can cut the power at
+ * each of them. What is not synced may be lost, kept or torn by a power cut: the content of a file until
+ * `sync`, its name (creation, rename, removal) until `syncFolder`.
+ */
+import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+
+export interface Files {
+  /** Size in bytes; undefined when there is no such file. */
+  size(path: string): Promise<number | undefined>;
+  /** Up to `length` bytes at `offset`, fewer only at the end of the file. */
+  read(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Writes at `offset`; creates the file when it is not there. */
+  write(path: string, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Cuts an existing file to `size`. */
+  truncate(path: string, size: number): Promise<void>;
+  sync(path: string): Promise<void>;
+  /** Atomic; replaces `to`. */
+  rename(from: string, to: string): Promise<void>;
+  /** Nothing happens when there is no such file. */
+  remove(path: string): Promise<void>;
+  makeFolder(path: string): Promise<void>;
+  syncFolder(path: string): Promise<void>;
+}
+
+/** The real storage. */
+export const diskFiles: Files = {
+  async size(path) {
+    try {
+      return (await stat(path)).size;
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  },
+  read: (path, offset, length) =>
+    withFile(path, 'r', async (file) => {
+      const bytes = new Uint8Array(length);
+      let at = 0;
+      while (at < length) {
+        const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+      }
+      return bytes.subarray(0, at);
+    }),
+  async write(path, offset, bytes) {
+    const put = async (file: FileHandle): Promise<void> => {
+      let at = 0;
+      while (at < bytes.length)
+        at += (await file.write(bytes, at, bytes.length - at, offset + at)).bytesWritten;
+    };
+    try {
+      await withFile(path, 'r+', put);
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+      await withFile(path, 'wx', put);
+    }
+  },
+  truncate,
+  sync: (path) => withFile(path, 'r+', (file) => file.sync()),
+  rename,
+  remove: (path) => rm(path, { force: true }),
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true });
+  },
+  syncFolder: (path) => withFile(path, 'r', (file) => file.sync()),
+};
+
+async function withFile<T>(
+  path: string,
+  flags: string,
+  use: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, flags, 0o600);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
