@@ -1,6 +1,6 @@
 /** Running a block's transactions on top of committed state, before anything is written. */
 import { hex } from '../bytes.ts';
-import { check, fail, FirmamentError } from '../errors.ts';
+import { check, FirmamentError } from '../errors.ts';
 import { apply } from '../registry/apply.ts';
 import { parseStatement, type Transaction } from '../registry/statement.ts';
 import type { RawTransaction } from '../registry/block.ts';

@@ -132,11 +132,12 @@ export interface FollowingLedgerOptions extends FollowOptions {
 /** The engine's port on a node that does not order: follows, and forwards what is submitted. */
 export function createFollowingLedger(options: Omit<FollowingLedgerOptions, 'signal'>): Ledger {
   const { replica, forward } = options;
+  const blocks = replicaSource(replica);
   const stop = new AbortController();
   const running = follow({ ...options, signal: stop.signal });
   return {
     submit: forward,
-    blocks: replicaSource(replica).blocks,
+    blocks: (from, waitMs, signal) => blocks.blocks(from, waitMs, signal),
     status: () => ({
       engine: 'local',
       orders: false,

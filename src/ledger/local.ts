@@ -10,7 +10,7 @@ import { MAX_BLOCK, MAX_TRANSACTIONS } from '../registry/block.ts';
 import type { Transaction } from '../registry/statement.ts';
 import type { Head } from './close-block.ts';
 import type { Placement } from './committed-ledger.ts';
-import type { Ledger, LedgerStatus } from './ledger.ts';
+import type { BlockSource, Ledger, LedgerStatus } from './ledger.ts';
 import { replicaSource } from './replica-source.ts';
 import type { Replica } from './replica.ts';
 
@@ -54,7 +54,7 @@ function sizeOf(group: readonly Transaction[]): number {
 
 class LocalLedger implements Ledger {
   readonly #options: LocalLedgerOptions;
-  readonly #blocks: Ledger['blocks'];
+  readonly #source: BlockSource;
   #queue: Waiting[] = [];
   #queuedStatements = 0;
   #queuedBytes = 0;
@@ -63,7 +63,7 @@ class LocalLedger implements Ledger {
 
   constructor(options: LocalLedgerOptions) {
     this.#options = options;
-    this.#blocks = replicaSource(options.replica).blocks;
+    this.#source = replicaSource(options.replica);
   }
 
   async submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
@@ -137,7 +137,7 @@ class LocalLedger implements Ledger {
   }
 
   blocks(from: number, waitMs: number, signal?: AbortSignal): Promise<readonly Uint8Array[]> {
-    return this.#blocks(from, waitMs, signal);
+    return this.#source.blocks(from, waitMs, signal);
   }
 
   status(): LedgerStatus {
