@@ -20,9 +20,8 @@ const epoch = {
 
 test('the bytes of an epoch', () => {
   const cbor = concat(
-    fromHex('87071a6ab13b80'),
-    ...[fromHex('5820'), hash(1), fromHex('5820'), hash(2)],
-    ...[fromHex('035820'), hash(4), fromHex('1829')],
+    fromHex(`87071a6ab13b805820${'01'.repeat(32)}5820${'02'.repeat(32)}`),
+    fromHex(`035820${'04'.repeat(32)}1829`),
   );
   assert.equal(hex(encodeEpoch(epoch)), hex(cbor));
   assert.deepEqual(decodeEpoch(cbor), epoch);
