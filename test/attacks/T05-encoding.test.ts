@@ -98,7 +98,11 @@ suite('T05: one encoding', () => {
       issuer: 'a',
       subject: 'b',
       counter: 1n,
-      release: { version: '1', urgency: 'security', documents: Array(16).fill(document) },
+      release: {
+        version: '1',
+        urgency: 'security',
+        documents: Array.from({ length: 16 }, () => document),
+      },
     } as const;
     assert.throws(() => createStatement(sampleKey('author'), oversized, payload), MALFORMED);
   });

@@ -1,5 +1,5 @@
 /** The registry over a view in memory, with authors, lines, releases and holds to attack. */
-import { sha256 } from '#crypto';
+import { sha256, sign } from '#crypto';
 import { concat, hex, utf8 } from '../../src/bytes.ts';
 import { encode, encodeBytesHeader } from '../../src/cbor/encode.ts';
 import type { Cbor } from '../../src/cbor/value.ts';
@@ -11,10 +11,10 @@ import { createGenesis, initialize } from '../../src/registry/genesis.ts';
 import { lineKey, lineText, releaseText, type Line } from '../../src/registry/line.ts';
 import { decodeLineValue, type LineValue } from '../../src/registry/map-value.ts';
 import type { Policy } from '../../src/registry/policy.ts';
+import { createRoot, type Root } from '../../src/registry/root.ts';
 import { operatorClaim } from '../../src/registry/rules/author-register.ts';
 import { createStatement, type Statement } from '../../src/registry/statement.ts';
 import { memoryView, overlay } from '../../src/registry/view.ts';
-import { sign } from '#crypto';
 import { buildImageManifest } from '../../src/suit/build.ts';
 import { sampleKey, samplePolicy } from './sample-policy.ts';
 
@@ -43,6 +43,9 @@ export interface ReleaseChanges {
 
 export class SampleLedger {
   readonly networkId: Uint8Array;
+  readonly root: Root;
+  /** Every entry of the map that devices read, by the hex of its key. */
+  readonly map: Map<string, { readonly key: Uint8Array; readonly value: Uint8Array }> = new Map();
   readonly #view = memoryView();
   #height = 0;
   #counter = 0n;
@@ -50,6 +53,7 @@ export class SampleLedger {
   constructor(operators = 4, changes: Partial<Policy> = {}) {
     const genesis = createGenesis(1, samplePolicy(operators, changes));
     this.networkId = genesis.networkId;
+    this.root = createRoot(genesis.networkId, genesis.policy);
     initialize(this.#view, genesis);
   }
 
@@ -58,6 +62,7 @@ export class SampleLedger {
     const state = overlay(this.#view);
     const height = this.#height + 1;
     apply(state, { statement, attachment }, { height, time: height, index: height * 2 });
+    for (const [name, entry] of state.changes().map) this.map.set(name, entry);
     state.commit();
     this.#height = height;
   }
