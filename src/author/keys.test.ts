@@ -62,7 +62,7 @@ test('a changed file is refused, also one that asks for endless work', async () 
     [{ kdf: { ...kdf, name: 'none' } }, 'AUTHOR_FILE_INVALID'],
     [{ kdf: { ...kdf, salt: '00' } }, 'AUTHOR_FILE_INVALID'],
     [{ sealed: 'xyz' }, 'AUTHOR_FILE_INVALID'],
-    [{ sealed: `${'00'.repeat(60)}` }, 'AUTHOR_PASSPHRASE_WRONG'],
+    [{ sealed: '00'.repeat(60) }, 'AUTHOR_PASSPHRASE_WRONG'],
     [{ kdf: { ...kdf, r: 9 } }, 'AUTHOR_PASSPHRASE_WRONG'],
   ];
   for (const [change, code] of refused) {

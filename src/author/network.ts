@@ -1,0 +1,105 @@
+/** The nodes that an author speaks to: named, located and pinned by its root alone (T13, docs/spec/net.md). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fail, FirmamentError, type Code } from '../errors.ts';
+import { createClient, type Client } from '../net/client.ts';
+import { nodesOf, type NamedNode, type Role } from '../registry/policy.ts';
+import type { Root } from '../registry/root.ts';
+
+/** Dispose of it to close its connections. */
+export interface Network extends AsyncDisposable {
+  readonly root: Root;
+  readonly client: Client;
+  /** Milliseconds before another try. */
+  readonly pause: number;
+}
+
+/** How long something is waited for. */
+export interface Patience {
+  /** Milliseconds from now. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export function openNetwork(root: Root, options: { readonly pause?: number } = {}): Network {
+  const pins = new Map(nodesOf(root.policy).map(({ node }) => [originOf(node.url), node.spki]));
+  const client = createClient({ pins: (origin) => pins.get(origin) });
+  return {
+    root,
+    client,
+    pause: options.pause ?? 500,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}
+
+function originOf(url: string): string {
+  return URL.parse(url)?.origin ?? fail('POLICY_MALFORMED', 'a node URL that is none');
+}
+
+/** The nodes of a role, in the order of the policy. Errors: NET_UNREACHABLE when there is none. */
+export function nodesWithRole(root: Root, role: Role): readonly NamedNode[] {
+  const found = nodesOf(root.policy).filter(({ node }) => node.roles.includes(role));
+  return found.length > 0 ? found : fail('NET_UNREACHABLE', `the network has no ${role} node`);
+}
+
+// What says nothing about the request itself: another node, or the same one later, may do better.
+const PASSING: readonly Code[] = [
+  'AUTHOR_NODE_LIES',
+  'INTERNAL',
+  'LEDGER_BUSY',
+  'LEDGER_CLOSED',
+  'LEDGER_HALTED',
+  'NET_NOT_FOUND',
+  'NET_PIN_MISMATCH',
+  'NET_RATE_LIMITED',
+  'NET_REMOTE_REFUSED',
+  'NET_TIMEOUT',
+  'NET_TOO_LARGE',
+  'NET_UNREACHABLE',
+  'NODE_HALTED',
+  'NODE_NO_QUORUM',
+  'NODE_ORDERER_UNREACHABLE',
+  'NODE_PEER_UNKNOWN',
+  'NODE_RECEIPT_PENDING',
+  'NODE_ROLE',
+];
+
+export function isPassing(error: unknown): error is FirmamentError {
+  return error instanceof FirmamentError && PASSING.includes(error.code);
+}
+
+/**
+ * Asks one node after the other until one answers something else than undefined; a refusal that is about the
+ * request ends it at once. Begins anew until the time is over.
+ * Errors: the refusal; AUTHOR_TIMEOUT with the last passing error as its cause; NET_ABORTED.
+ */
+export async function askUntil<T>(
+  network: Network,
+  nodes: readonly NamedNode[],
+  patience: Patience,
+  ask: (node: NamedNode) => Promise<T | undefined>,
+): Promise<T> {
+  const end = performance.now() + patience.timeoutMs;
+  let last: FirmamentError | undefined;
+  for (;;) {
+    for (const node of nodes) {
+      if (patience.signal?.aborted) fail('NET_ABORTED');
+      try {
+        const answer = await ask(node);
+        if (answer !== undefined) return answer;
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        last = error;
+      }
+    }
+    if (performance.now() >= end) {
+      const why = last && `${last.code}: ${last.message}`;
+      return fail(
+        'AUTHOR_TIMEOUT',
+        why && `no node did it in time; the last said ${why}`,
+        {},
+        last,
+      );
+    }
+    await sleep(network.pause);
+  }
+}

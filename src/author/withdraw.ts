@@ -1,0 +1,34 @@
+/** Withdrawing a release (T16). */
+import { sha256 } from '#crypto';
+import { concat, hex, utf8 } from '../bytes.ts';
+import { check } from '../errors.ts';
+import { lineKey, lineText, type Line } from '../registry/line.ts';
+import { provenLine } from './lines.ts';
+import { postOne, signerOf, type Session } from './publish.ts';
+import type { Receipted, RegistrationEvents } from './registration.ts';
+import { withdrawStatement } from './statements.ts';
+
+/**
+ * Withdraws a release. `lowest` is the lowest sequence still allowed on the line; unless given it stays what
+ * the network proves it to be. Errors: RELEASE_UNKNOWN, RELEASE_WITHDRAWN, RELEASE_LOWEST, AUTHOR_TIMEOUT.
+ */
+export async function withdrawRelease(
+  session: Session,
+  withdrawal: {
+    readonly line: Line;
+    readonly release: Uint8Array;
+    readonly reason: string;
+    readonly lowest?: bigint;
+  },
+  events: RegistrationEvents = {},
+): Promise<Receipted> {
+  const { network, patience, author } = session;
+  const { line, release, reason } = withdrawal;
+  const own = lineText(line).startsWith(`${hex(author.id)}/`);
+  check(own, 'LINE_FOREIGN', "the line is another author's");
+  const lowest = withdrawal.lowest ?? (await provenLine(network, line, patience)).value.lowest;
+  const name = sha256(concat(utf8('withdraw'), lineKey(line), release));
+  return postOne(session, name, events, (counter) =>
+    withdrawStatement(signerOf(session), counter, line, { release, lowest, reason }),
+  );
+}
