@@ -189,6 +189,7 @@ async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): 
   const idle = setTimeout(() => give('it gave nothing in time'), ms);
   const stopped = (): void => give('stopped');
   signal.addEventListener('abort', stopped, { once: true });
+  if (signal.aborted) stopped();
   try {
     return await Promise.race([promise, end]);
   } finally {
