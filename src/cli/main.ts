@@ -18,6 +18,11 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       load: async () => (await import('./demo.ts')).demo,
     },
   ],
+  [
+    'network',
+    { summary: 'make a new network', load: async () => (await import('./network.ts')).network },
+  ],
+  ['node', { summary: 'run a node', load: async () => (await import('./node.ts')).node }],
 ]);
 
 function usage(): string {

@@ -71,6 +71,7 @@ export interface Server extends AsyncDisposable {
 const RAW_TYPES = [
   'application/cbor',
   'application/cose',
+  'application/suit-report+cose',
   'application/octet-stream',
   'application/vnd.ipld.raw',
 ];

@@ -5,13 +5,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NamedCosignature } from '../api/peer.ts';
 import { codeOf } from '../errors.ts';
-import { keyId } from '../log/cosignature.ts';
-import type { Cosigner } from '../ledger/cosigner-record.ts';
+import type { Clock } from '../clock.ts';
+import type { CosignerRecord } from '../ledger/cosigner-record.ts';
 import type { StartupAnswer } from '../ledger/cosigner-startup.ts';
 import type { Head } from '../ledger/close-block.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
-import { nodesOf, type Policy } from '../registry/policy.ts';
+import type { Policy } from '../registry/policy.ts';
 import type { Heads } from './heads.ts';
 import type { Peers } from './peers.ts';
 
@@ -19,7 +19,8 @@ export interface CosigningParts {
   /** OPERATOR/NODE. */
   readonly name: string;
   readonly replica: Replica;
-  readonly cosigner: Cosigner;
+  readonly record: CosignerRecord;
+  readonly clock: Clock;
   readonly heads: Heads;
   readonly peers: Peers;
   readonly policy: () => Policy;
@@ -52,28 +53,28 @@ async function confirm(parts: CosigningParts, signal: AbortSignal): Promise<bool
         answers.set(peer.name, { operator: peer.operator.name, newest: ownAmong(parts, rows) });
       }),
     );
-    try {
-      parts.cosigner.confirm(parts.policy().operators.length, [...answers.values()], parts.recordIsMine);
+    const leave = parts.record.askLeave({
+      operators: parts.policy().operators.length,
+      self: parts.name.split('/', 1)[0] ?? parts.name,
+      answers: [...answers.values()],
+      override: parts.recordIsMine,
+    });
+    if (leave.allowed) {
+      if (parts.recordIsMine) parts.logger.warn('cosigner record vouched for by a person', { name: parts.name });
       return true;
-    } catch (error) {
-      const code = codeOf(error);
-      if (code !== 'COSIGNER_UNCONFIRMED') {
-        parts.logger.error('cosigner signs nothing: its record contradicts what others hold', { code, error });
-        return false;
-      }
-      if (asked % 20 === 0) parts.logger.info('cosigner waits for other operators', { answers: answers.size });
-      await sleep(Math.min(100 * (asked + 1), 1000), undefined, { signal }).catch(() => undefined);
     }
+    if (leave.code !== 'COSIGNER_UNCONFIRMED') {
+      parts.logger.error('cosigner signs nothing: others hold what its record does not', { code: leave.code });
+      return false;
+    }
+    if (asked % 20 === 0) parts.logger.info('cosigner waits for other operators', { answers: answers.size });
+    await sleep(Math.min(100 * (asked + 1), 1000), undefined, { signal }).catch(() => undefined);
   }
   return false;
 }
 
-function ownAmong({ name, policy }: CosigningParts, rows: readonly NamedCosignature[]): StartupAnswer['newest'] {
-  const row = rows.find((candidate) => candidate.name === name);
-  const self = nodesOf(policy()).find((node) => node.name === name);
-  if (!row || !self) return null;
-  const { size, root, time, signature } = row;
-  return { size, root, cosignature: { keyId: keyId(name, self.node.cosigner), time, signature } };
+function ownAmong({ name }: CosigningParts, rows: readonly NamedCosignature[]): StartupAnswer['newest'] {
+  return rows.find((row) => row.name === name) ?? null;
 }
 
 /** Takes another node's cosignature; one that is refused is logged, and harms nobody. */
@@ -97,9 +98,9 @@ async function nextHead({ replica }: CosigningParts, timeoutMs: number, signal: 
 }
 
 function signHead(parts: CosigningParts, head: Head): void {
-  const { name, cosigner, heads, peers, logger } = parts;
+  const { name, record, heads, peers, clock, logger } = parts;
   try {
-    const { time, signature } = cosigner.sign(head);
+    const { time, signature } = record.sign(head, clock());
     const cosignature = { size: head.size, root: head.root, name, time, signature };
     heads.add(cosignature);
     for (const peer of peers.others()) {

@@ -7,8 +7,9 @@ import type { Logger } from '../logger.ts';
 import type { Anchor } from '../registry/rules/image-anchor.ts';
 import { getHolds } from '../registry/state.ts';
 import { cidDigest, cidText, parseCid, rawCid } from '../store/cid.ts';
-import { fetchImage, readImage } from '../store/fetch.ts';
-import { httpHolder } from '../store/http-holder.ts';
+import { fetchImage } from '../store/fetch.ts';
+import { httpHolder } from '../store/http.ts';
+import { readImage } from '../store/read.ts';
 import type { Store } from '../store/store.ts';
 import { checkLayout } from '../store/unixfs.ts';
 import type { AnchoredImage, Images } from './images.ts';
@@ -93,7 +94,7 @@ export class ImageStore {
       chunks: anchor.chunks,
       holders: ranked.map((peer) => httpHolder(peers.client, peer.node.url, peer.name)),
       store,
-      onBan: (holder: string) => logger.warn('a holder served a wrong block', { holder, image: hex(image.image) }),
+      onLie: (holder, cid) => logger.warn('a holder served a wrong block', { holder, cid }),
     });
     await this.#complete(image, anchor);
   }

@@ -1,8 +1,12 @@
 /** Devices' signed reports about releases: kept as they came, bounded, for authors to read. */
-import { createHash } from '#crypto';
+import { sha256 } from '#crypto';
 import { transaction, type Database } from '../database.ts';
 import { hex } from '../bytes.ts';
-import { parseReport } from '../suit/report.ts';
+import { KID } from '../cose/claims.ts';
+import { asBytes } from '../cbor/read.ts';
+import { readDigest } from '../suit/digest.ts';
+import { parseItem } from '../suit/item.ts';
+import { parseReport, readSignedReport, type Report } from '../suit/report.ts';
 
 export interface KeptReport {
   /** POSIX seconds. */
@@ -32,14 +36,12 @@ export class Reports {
 
   /** Keeps a well-formed report; the oldest make room. Errors: SUIT_*, CBOR_*, COSE_*. */
   add(bytes: Uint8Array, received: number): void {
-    const { manifestDigest } = parseReport(bytes);
-    const hash = createHash('SHA-256');
-    hash.update(bytes);
+    const digest = manifestDigest(readReport(bytes).report);
     transaction(this.#database, () => {
       this.#database
         .prepare('INSERT OR IGNORE INTO report VALUES (?, ?, ?, ?)')
-        .run(hash.digest(), manifestDigest, received, bytes);
-      this.#trim('WHERE digest = ?', MAX_A_RELEASE, manifestDigest);
+        .run(sha256(bytes), digest, received, bytes);
+      this.#trim('WHERE digest = ?', MAX_A_RELEASE, digest);
       this.#trim('', MAX_ALL);
     });
   }
@@ -61,12 +63,23 @@ export class Reports {
   }
 }
 
+// Whose key signed it is known only where the device is enrolled (T25): here the signature is not checked.
+function readReport(bytes: Uint8Array): { readonly report: Report; readonly keyId: Uint8Array } {
+  const sign1 = readSignedReport(bytes);
+  const keyId = asBytes(sign1.header.get(KID) ?? null, 'kid', { max: 64 });
+  return { report: parseReport(sign1.payload ?? new Uint8Array()), keyId };
+}
+
+function manifestDigest(report: Report): Uint8Array {
+  return readDigest(parseItem(report.digest, 'digest'), 'digest').bytes;
+}
+
 function describe(received: number, bytes: Uint8Array): KeptReport {
-  const report = parseReport(bytes);
+  const { report, keyId } = readReport(bytes);
   return {
     received,
-    keyId: hex(report.keyId),
+    keyId: hex(keyId),
     result: report.result === true ? 'ok' : 'failed',
-    detail: report.result === true ? '' : `reason ${report.result.reason}`,
+    detail: report.result === true ? '' : report.result.reason,
   };
 }

@@ -1,0 +1,115 @@
+/** A node's configuration file and its secrets. Paths in it are relative to the file's own folder. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fromHex } from '../bytes.ts';
+import { decodePrivateKey } from '../cose/key.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { check, fail } from '../errors.ts';
+import type { TlsCredentials } from '../net/tls.ts';
+import type { Replicate } from './holding.ts';
+
+export interface NodeConfig {
+  /** OPERATOR/NODE, as the policy lists it. */
+  readonly node: string;
+  readonly genesis: string;
+  readonly keys: string;
+  /** Folder of database and blocks. */
+  readonly data: string;
+  /** The cosigner's record: outside the data folder, and outside every backup (T10). */
+  readonly record: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly replicate: Replicate;
+  /** Requests a second from one address; null: as many as it likes. */
+  readonly rate: number | null;
+}
+
+export interface NodeKeys {
+  readonly tls: TlsCredentials;
+  readonly cosigner: PrivateKey;
+  readonly receipt: PrivateKey;
+  readonly statement: PrivateKey;
+}
+
+const FIELDS = ['node', 'genesis', 'keys', 'data', 'record', 'listen', 'replicate', 'rate'];
+const MAX_CONFIG = 65_536;
+
+/** Errors: NODE_CONFIG. */
+export function readNodeConfig(path: string): NodeConfig {
+  const json = readJson(path);
+  for (const field of Object.keys(json)) {
+    check(FIELDS.includes(field), 'NODE_CONFIG', `unknown field "${field}"; known: ${FIELDS.join(', ')}`);
+  }
+  const at = (field: string): string => resolve(dirname(path), textOf(json, field));
+  const listen = json['listen'];
+  check(isRecord(listen), 'NODE_CONFIG', '"listen" is {"host", "port"}');
+  const port = listen['port'];
+  check(
+    typeof port === 'number' && Number.isInteger(port) && port >= 0 && port < 65_536,
+    'NODE_CONFIG',
+    '"listen.port" is 0 to 65535',
+  );
+  const replicate = json['replicate'] ?? 'assigned';
+  check(
+    replicate === 'assigned' || replicate === 'all' || replicate === 'none',
+    'NODE_CONFIG',
+    '"replicate" is assigned, all or none',
+  );
+  const rate = json['rate'] ?? null;
+  check(rate === null || (typeof rate === 'number' && rate > 0), 'NODE_CONFIG', '"rate" is requests a second');
+  const node = textOf(json, 'node');
+  check(/^[a-z0-9-]{1,32}\/[a-z0-9-]{1,32}$/.test(node), 'NODE_CONFIG', '"node" is OPERATOR/NODE');
+  return {
+    node,
+    genesis: at('genesis'),
+    keys: at('keys'),
+    data: at('data'),
+    record: at('record'),
+    listen: { host: textOf(listen, 'host'), port },
+    replicate,
+    rate,
+  };
+}
+
+/** Errors: NODE_CONFIG. */
+export function readNodeKeys(path: string): NodeKeys {
+  const json = readJson(path);
+  const tls = json['tls'];
+  check(isRecord(tls), 'NODE_CONFIG', 'the key file lacks "tls"');
+  return {
+    tls: { certificatePem: textOf(tls, 'certificate'), privateKeyPem: textOf(tls, 'key') },
+    cosigner: keyOf(json, 'cosigner'),
+    receipt: keyOf(json, 'receipt'),
+    statement: keyOf(json, 'statement'),
+  };
+}
+
+function keyOf(json: Readonly<Record<string, unknown>>, field: string): PrivateKey {
+  try {
+    return decodePrivateKey(fromHex(textOf(json, field)));
+  } catch (cause) {
+    // The cause may quote the file: it stays out of the message.
+    return fail('NODE_CONFIG', `"${field}" is not a COSE private key in hex`, {}, cause);
+  }
+}
+
+function readJson(path: string): Readonly<Record<string, unknown>> {
+  try {
+    const text = readFileSync(path, 'utf8');
+    check(text.length <= MAX_CONFIG, 'NODE_CONFIG', `${path} is too large`);
+    const json: unknown = JSON.parse(text);
+    check(isRecord(json), 'NODE_CONFIG', `${path} holds no JSON object`);
+    return json;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return fail('NODE_CONFIG', `${path} is not JSON`, {}, cause);
+    throw cause;
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(json: Readonly<Record<string, unknown>>, field: string): string {
+  const value = json[field];
+  return typeof value === 'string' && value.length > 0 ? value : fail('NODE_CONFIG', `"${field}" is missing`);
+}

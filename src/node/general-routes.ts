@@ -1,0 +1,85 @@
+/** What every node tells everybody: root, genesis, checkpoint and tiles of the log, health. */
+import type { Genesis } from '../registry/genesis.ts';
+import type { Root } from '../registry/root.ts';
+import { check, fail } from '../errors.ts';
+import { formatCheckpoint } from '../log/checkpoint.ts';
+import { formatCosignatureLine } from '../log/cosignature.ts';
+import { bundleBytes, parseTilePath, TILE_WIDTH, tileBytes, tileWidth } from '../log/tiles.ts';
+import type { Replica } from '../ledger/replica.ts';
+import type { App } from '../net/server.ts';
+import { cosignersOf } from '../trust/quorum.ts';
+import type { Heads } from './heads.ts';
+import { hex } from '../bytes.ts';
+
+export interface GeneralParts {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly genesis: Genesis;
+  readonly root: () => Root;
+  readonly replica: Replica;
+  readonly heads: Heads;
+}
+
+export interface Health {
+  readonly status: 'ok' | 'starting' | 'halted';
+  readonly mode: string;
+  readonly node: string;
+  readonly roles: readonly string[];
+  readonly height: number;
+  readonly size: number;
+  readonly quorum: { readonly size: number; readonly time: number; readonly operators: readonly string[] } | null;
+  readonly halted?: { readonly code: string; readonly height: number };
+}
+
+export function generalRoutes(app: App, parts: GeneralParts): void {
+  app.get('/v1/root', async (_request, reply) => reply.type('application/cbor').send(parts.root().bytes));
+  app.get('/v1/genesis', async (_request, reply) => reply.type('application/cbor').send(parts.genesis.bytes));
+  app.get('/healthz', async (_request, reply) => {
+    const health = healthOf(parts);
+    return reply.code(health.status === 'ok' ? 200 : 503).header('cache-control', 'no-store').send(health);
+  });
+  app.get('/checkpoint', async (_request, reply) =>
+    reply.header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(signedCheckpoint(parts)),
+  );
+  app.get<{ Params: { '*': string } }>('/tile/*', async (request, reply) => {
+    const { level, index, width } = parseTilePath(`tile/${request.params['*']}`);
+    const { size } = parts.heads.quorum().head;
+    check(width <= tileWidth(level, index, size), 'NET_NOT_FOUND', 'the log has no such tile yet');
+    const bytes =
+      level === 'entries'
+        ? bundleBytes(Array.from({ length: width }, (_, i) => parts.replica.entry(index * TILE_WIDTH + i)))
+        : tileBytes(parts.replica.logNodes(), level, index, width);
+    return reply
+      .header('cache-control', 'public, max-age=31536000, immutable')
+      .type('application/octet-stream')
+      .send(bytes);
+  });
+}
+
+export function healthOf({ name, roles, root, replica, heads }: GeneralParts): Health {
+  const halt = replica.halted();
+  const quorum = heads.hasQuorum() ? heads.quorum() : undefined;
+  const { height, size } = replica.head();
+  return {
+    status: halt ? 'halted' : quorum ? 'ok' : 'starting',
+    mode: root().policy.mode,
+    node: name,
+    roles,
+    height,
+    size,
+    quorum: quorum ? { size: quorum.head.size, time: quorum.time, operators: quorum.operators } : null,
+    ...(halt && { halted: { code: halt.code, height: halt.height } }),
+  };
+}
+
+// c2sp.org/tlog-checkpoint with the cosignatures of k operators.
+function signedCheckpoint({ root, replica, heads }: GeneralParts): string {
+  const { head, cosignatures } = heads.quorum();
+  const cosigners = cosignersOf(root());
+  const lines = cosignatures.map((cosignature) => {
+    const signer = cosigners.get(hex(cosignature.keyId)) ?? fail('NODE_PEER_UNKNOWN');
+    return formatCosignatureLine(signer.name, cosignature);
+  });
+  check(lines.length > 0, 'NODE_NO_QUORUM');
+  return `${formatCheckpoint({ origin: replica.origin, size: head.size, root: head.root })}\n${lines.join('')}`;
+}

@@ -1,0 +1,83 @@
+/** Transaction 8: an image by its SHA-256, whole or one range of it, gathered from neighbours when absent. */
+import { Readable } from 'node:stream';
+import { fromHex, hex } from '../bytes.ts';
+import { check } from '../errors.ts';
+import type { Replica } from '../ledger/replica.ts';
+import type { App, Request } from '../net/server.ts';
+import { CHUNK, type Anchor } from '../registry/rules/image-anchor.ts';
+import { getRelease } from '../registry/state.ts';
+import type { ImageStore } from './image-store.ts';
+import type { AnchoredImage, Images } from './images.ts';
+
+export interface ImageRouteParts {
+  readonly replica: Replica;
+  readonly images: Images;
+  readonly imageStore: ImageStore;
+}
+
+interface Range {
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+}
+
+export function imageRoute(app: App, parts: ImageRouteParts): void {
+  app.route<{ Params: { sha256: string }; Querystring: { withdrawn?: string } }>({
+    method: ['GET', 'HEAD'],
+    url: '/v1/images/:sha256',
+    handler: async (request, reply) => {
+      const sha256 = fromHex(request.params.sha256, 32);
+      const { image, anchor } = parts.imageStore.find(sha256);
+      check(request.query.withdrawn === 'yes' || isAllowed(parts, sha256), 'RELEASE_WITHDRAWN');
+      const etag = `"${hex(sha256)}"`;
+      reply.headers({
+        etag,
+        'accept-ranges': 'bytes',
+        'cache-control': 'public, max-age=31536000, immutable',
+      });
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      const range = rangeOf(request, anchor.size, etag);
+      if (range === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${anchor.size}`).send();
+      const { start, end } = range ?? { start: 0, end: anchor.size };
+      if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${anchor.size}`);
+      reply.header('content-length', end - start).type('application/octet-stream');
+      if (request.method === 'HEAD') return reply.send();
+      // The first chunk decides whether there is an answer at all: after it the status is on its way.
+      await parts.imageStore.chunk(image, anchor, Math.floor(start / CHUNK));
+      return reply.send(Readable.from(readRange(parts.imageStore, image, anchor, { start, end })));
+    },
+  });
+}
+
+// An image stays served while any release that has it is allowed; withdrawn ones only on explicit request.
+function isAllowed({ replica, images }: ImageRouteParts, sha256: Uint8Array): boolean {
+  return images
+    .of(sha256)
+    .some(({ line, release }) => getRelease(replica.view(), line, release)?.status !== 'withdrawn');
+}
+
+/** RFC 9110 section 14: one range of bytes; anything else is ignored, as it may be. */
+function rangeOf(request: Request, size: number, etag: string): Range | 'unsatisfiable' | undefined {
+  const header = request.headers.range;
+  const condition = request.headers['if-range'];
+  if (header === undefined || (condition !== undefined && condition !== etag)) return undefined;
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header);
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  const [, first = '', last = ''] = match;
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
+  return start < end ? { start, end } : 'unsatisfiable';
+}
+
+async function* readRange(
+  store: ImageStore,
+  image: AnchoredImage,
+  anchor: Anchor,
+  { start, end }: Range,
+): AsyncGenerator<Uint8Array> {
+  for (let index = Math.floor(start / CHUNK); index * CHUNK < end; index++) {
+    const at = index * CHUNK;
+    const chunk = await store.chunk(image, anchor, index);
+    yield chunk.subarray(Math.max(0, start - at), Math.min(chunk.length, end - at));
+  }
+}

@@ -1,0 +1,269 @@
+/** One node, put together from its configuration: the only place that knows all its parts. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { hex } from '../bytes.ts';
+import { httpStatus } from '../api/status.ts';
+import { encodeGroup } from '../api/registration.ts';
+import type { Clock } from '../clock.ts';
+import { openDatabase } from '../database.ts';
+import { check, codeOf, fail } from '../errors.ts';
+import { openCosignerRecord } from '../ledger/cosigner-record.ts';
+import { createFollowingLedger, recover } from '../ledger/follow.ts';
+import type { BlockSource, Ledger } from '../ledger/ledger.ts';
+import { createLocalLedger } from '../ledger/local.ts';
+import { replicaSource } from '../ledger/replica-source.ts';
+import { openReplica, type Replica } from '../ledger/replica.ts';
+import type { Logger } from '../logger.ts';
+import { createClient } from '../net/client.ts';
+import { createServer, type Server } from '../net/server.ts';
+import { spkiSha256 } from '../net/tls.ts';
+import { parseGenesis } from '../registry/genesis.ts';
+import { faulty, nodesOf, type NamedNode } from '../registry/policy.ts';
+import type { Root } from '../registry/root.ts';
+import { policyInForce } from '../registry/state.ts';
+import { openDiskStore } from '../store/disk.ts';
+import { registerBlockRoutes } from '../store/http.ts';
+import { Answers } from './answers.ts';
+import type { NodeConfig, NodeKeys } from './config.ts';
+import { cosign } from './cosigning.ts';
+import { generalRoutes, healthOf, type GeneralParts, type Health } from './general-routes.ts';
+import { Heads } from './heads.ts';
+import { Holding } from './holding.ts';
+import { ImageStore } from './image-store.ts';
+import { Images } from './images.ts';
+import { isPeer, peerRoutes } from './peer-routes.ts';
+import { Peers } from './peers.ts';
+import { registrationRoutes } from './registration-routes.ts';
+import { Reports } from './reports.ts';
+import { retrievalRoutes } from './retrieval-routes.ts';
+
+export interface NodeOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cosignerRecordIsMine?: boolean;
+  readonly receiptWaitMs?: number;
+}
+
+export interface Node extends AsyncDisposable {
+  readonly port: number;
+  readonly networkId: string;
+  health(): Health;
+}
+
+/** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
+export async function startNode(config: NodeConfig, keys: NodeKeys, options: NodeOptions): Promise<Node> {
+  const { clock, logger } = options;
+  await using cleanup = new AsyncDisposableStack();
+  const stop = new AbortController();
+  const genesis = parseGenesis(new Uint8Array(readFileSync(config.genesis)));
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(config.record), { recursive: true, mode: 0o700 });
+  const replica = openReplica(cleanup.use(openDatabase(join(config.data, 'ledger.db'))), genesis);
+  const root = (): Root => policyInForce(replica.view());
+  const self = ownEntry(root(), config, keys);
+  const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: 16 }));
+  const peers = new Peers(client, root, config.node);
+  const heads = new Heads(replica, root);
+  replica.onHead(() => heads.refresh());
+  const orders = replica.orderer().name === config.node;
+  const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db')));
+  const images = new Images(nodeDatabase, replica);
+  const store = await openDiskStore(join(config.data, 'blocks'), {
+    onDamaged: (cid) => logger.warn('a damaged block was removed', { cid: hex(cid) }),
+  });
+  const wake = wakeUp();
+  replica.onHead(wake.up);
+  const imageStore = new ImageStore({ name: config.node, replica, images, store, peers, logger, onComplete: wake.up });
+
+  // Serving comes before ordering and following: the others' cosigners wait for this node's answers.
+  const ledger = lateLedger(replica);
+  const general: GeneralParts = { name: config.node, roles: self.node.roles, genesis, root, replica, heads };
+  const submission = {
+    replica,
+    ledger: ledger.port,
+    heads,
+    receiptKey: keys.receipt,
+    receiptWaitMs: options.receiptWaitMs ?? 10_000,
+  };
+  const server = cleanup.use(createNodeServer(config, keys, logger));
+  generalRoutes(server.app, general);
+  peerRoutes(server.app, { ledger: ledger.port, heads, root, orders });
+  registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
+  if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore });
+  if (self.node.roles.includes('retrieval')) {
+    const answers = new Answers(replica, heads);
+    const reports = new Reports(nodeDatabase);
+    retrievalRoutes(server.app, { ...submission, answers, images, imageStore, reports, clock });
+  }
+  const port = await server.listen();
+
+  const record = openCosignerRecord({ file: config.record, key: keys.cosigner, name: config.node, replica });
+  const holding = new Holding({
+    name: config.node,
+    replica,
+    ledger: ledger.port,
+    images,
+    imageStore,
+    statementKey: keys.statement,
+    replicate: config.replicate,
+    clock,
+    logger,
+  });
+  const running = [
+    startLedger(orders, { replica, peers, keys, clock, logger, signal: stop.signal }).then((started) => {
+      cleanupLedger.use(started);
+      ledger.ready(started);
+    }),
+    cosign(
+      {
+        name: config.node,
+        replica,
+        record,
+        heads,
+        peers,
+        policy: () => root().policy,
+        clock,
+        logger,
+        recordIsMine: options.cosignerRecordIsMine ?? false,
+      },
+      stop.signal,
+    ),
+    holding.run(wake.next, stop.signal),
+  ];
+  for (const part of running) part.catch((error: unknown) => logFailure(logger, stop.signal, error));
+  const cleanupLedger = cleanup.use(new AsyncDisposableStack());
+  cleanup.defer(async () => {
+    stop.abort();
+    await Promise.allSettled(running);
+  });
+  logger.info('node started', { node: config.node, port, mode: root().policy.mode, orders });
+  const owned = cleanup.move();
+  return {
+    port,
+    networkId: hex(genesis.networkId),
+    health: () => healthOf(general),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function logFailure(logger: Logger, signal: AbortSignal, error: unknown): void {
+  if (!signal.aborted) logger.error('a part of the node failed', { code: codeOf(error), error });
+}
+
+/** The node's own entry in the policy, with the keys that it lists. Errors: NODE_CONFIG. */
+function ownEntry(root: Root, config: NodeConfig, keys: NodeKeys): NamedNode {
+  const self =
+    nodesOf(root.policy).find(({ name }) => name === config.node) ??
+    fail('NODE_CONFIG', `the policy lists no node ${config.node}`);
+  const { node } = self;
+  const same = (a: Uint8Array, b: Uint8Array, what: string): void =>
+    check(hex(a) === hex(b), 'NODE_CONFIG', `the ${what} key is not the one that the policy lists`);
+  same(node.cosigner.bytes, keys.cosigner.publicKey.bytes, 'cosigner');
+  same(node.receipt.bytes, keys.receipt.publicKey.bytes, 'receipt');
+  same(node.statement.bytes, keys.statement.publicKey.bytes, 'statement');
+  same(node.spki, spkiSha256(keys.tls.certificatePem), 'TLS');
+  return self;
+}
+
+function pinsOf(root: () => Root): (origin: string) => Uint8Array | undefined {
+  return (origin) => nodesOf(root().policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
+}
+
+function createNodeServer(config: NodeConfig, keys: NodeKeys, logger: Logger): Server {
+  return createServer({
+    tls: keys.tls,
+    host: config.listen.host,
+    port: config.listen.port,
+    status: httpStatus,
+    logger,
+    ...(config.rate !== null && { limits: { rate: { perSecond: config.rate, burst: config.rate * 2 } } }),
+  });
+}
+
+interface Wake {
+  readonly up: () => void;
+  readonly next: () => Promise<void>;
+}
+
+/** A bell that may ring before anybody listens. */
+function wakeUp(): Wake {
+  let bell = Promise.withResolvers<void>();
+  return {
+    up: () => bell.resolve(),
+    next: async () => {
+      await bell.promise;
+      bell = Promise.withResolvers<void>();
+    },
+  };
+}
+
+/** The engine's port before the engine runs: blocks are served, submissions wait for nobody. */
+function lateLedger(replica: Replica): { readonly port: Ledger; ready(ledger: Ledger): void } {
+  let engine: Ledger | undefined;
+  const source = replicaSource(replica);
+  return {
+    port: {
+      submit: (group) => (engine ?? fail('NODE_ORDERER_UNREACHABLE', 'the engine is starting')).submit(group),
+      blocks: source.blocks,
+      status: () => (engine ?? fail('NODE_ORDERER_UNREACHABLE')).status(),
+      onHead: (listener) => replica.onHead(listener),
+      [Symbol.asyncDispose]: async () => undefined,
+    },
+    ready(ledger) {
+      engine = ledger;
+    },
+  };
+}
+
+interface LedgerParts {
+  readonly replica: Replica;
+  readonly peers: Peers;
+  readonly keys: NodeKeys;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+async function startLedger(orders: boolean, parts: LedgerParts): Promise<Ledger> {
+  const { replica, peers, keys, clock, logger, signal } = parts;
+  if (!orders) return followOrderer(parts);
+  const { policy } = policyInForce(replica.view());
+  const n = policy.operators.length;
+  // T12: an orderer first takes over what followers hold of its own chain. A network that has not begun has none.
+  await recover({
+    replica,
+    sources: peers.others().map((peer): BlockSource => sourceOf(peers, peer)),
+    needed: Math.min(peers.others().length, n - faulty(n) - 1),
+    signal,
+    logger,
+  });
+  return createLocalLedger({ replica, key: keys.statement, clock, logger });
+}
+
+function followOrderer({ replica, peers, logger }: LedgerParts): Ledger {
+  const orderer = replica.orderer();
+  return createFollowingLedger({
+    replica,
+    source: sourceOf(peers, orderer),
+    logger,
+    forward: async (group) => {
+      const body = encodeGroup(
+        group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
+      );
+      try {
+        return await peers.order(orderer, body, 15_000);
+      } catch (error) {
+        if (codeOf(error)?.startsWith('NET_')) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
+        throw error;
+      }
+    },
+  });
+}
+
+function sourceOf(peers: Peers, peer: NamedNode): BlockSource {
+  return {
+    blocks: (from, waitMs, signal) =>
+      peers.blocks(peer, from, waitMs, signal ?? new AbortController().signal),
+  };
+}
+

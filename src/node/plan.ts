@@ -1,0 +1,98 @@
+/** The member list that `network init` reads, checked field by field. */
+import { check, fail } from '../errors.ts';
+import type { Mode, Role } from '../registry/policy.ts';
+import type { Replicate } from './holding.ts';
+import type { NetworkPlan, PlannedNode, PlannedOperator } from './setup.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const PLAN = [
+  'mode',
+  'quorum',
+  'copies',
+  'copiesElsewhere',
+  'threshold',
+  'maxAge',
+  'maxHold',
+  'skew',
+  'orderer',
+  'operators',
+];
+
+/** Errors: NODE_CONFIG; what the numbers must satisfy is for genesis to say (POLICY_*). */
+export function parsePlan(text: string): NetworkPlan {
+  const plan = object(parseJson(text), 'the member list', PLAN);
+  return {
+    mode: oneOf<Mode>(plan['mode'], ['private', 'consortium', 'trial'], 'mode'),
+    quorum: whole(plan, 'quorum'),
+    copies: whole(plan, 'copies'),
+    copiesElsewhere: whole(plan, 'copiesElsewhere'),
+    threshold: whole(plan, 'threshold'),
+    maxAge: whole(plan, 'maxAge'),
+    maxHold: whole(plan, 'maxHold'),
+    skew: whole(plan, 'skew'),
+    orderer: string(plan, 'orderer'),
+    operators: list(plan['operators'], 'operators').map(parseOperator),
+  };
+}
+
+function parseOperator(value: unknown): PlannedOperator {
+  const operator = object(value, 'an operator', ['name', 'kind', 'nodes']);
+  return {
+    name: string(operator, 'name'),
+    kind: oneOf(operator['kind'], ['author', 'non-author'], 'kind'),
+    nodes: list(operator['nodes'], 'nodes').map(parseNode),
+  };
+}
+
+function parseNode(value: unknown): PlannedNode {
+  const node = object(value, 'a node', ['name', 'roles', 'url', 'host', 'port', 'replicate']);
+  const replicate = node['replicate'];
+  return {
+    name: string(node, 'name'),
+    roles: list(node['roles'], 'roles').map((role) =>
+      oneOf<Role>(role, ['general', 'registration', 'retrieval'], 'role'),
+    ),
+    url: string(node, 'url'),
+    host: string(node, 'host'),
+    port: whole(node, 'port'),
+    ...(replicate !== undefined && {
+      replicate: oneOf<Replicate>(replicate, ['assigned', 'all', 'none'], 'replicate'),
+    }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    return fail('NODE_CONFIG', 'the member list is not JSON', {}, cause);
+  }
+}
+
+function object(value: unknown, what: string, fields: readonly string[]): Json {
+  check(typeof value === 'object' && value !== null && !Array.isArray(value), 'NODE_CONFIG', `${what} is no object`);
+  const unknown = Object.keys(value).find((field) => !fields.includes(field));
+  check(unknown === undefined, 'NODE_CONFIG', `${what} has an unknown field "${unknown}"; known: ${fields.join(', ')}`);
+  return value as Json;
+}
+
+function list(value: unknown, what: string): readonly unknown[] {
+  return Array.isArray(value) ? (value as readonly unknown[]) : fail('NODE_CONFIG', `"${what}" is no list`);
+}
+
+function string(json: Json, field: string): string {
+  const value = json[field];
+  return typeof value === 'string' ? value : fail('NODE_CONFIG', `"${field}" is missing or no text`);
+}
+
+function whole(json: Json, field: string): number {
+  const value = json[field];
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+    ? value
+    : fail('NODE_CONFIG', `"${field}" is missing or no whole number`);
+}
+
+function oneOf<const T extends string>(value: unknown, allowed: readonly T[], what: string): T {
+  return allowed.find((option) => option === value) ?? fail('NODE_CONFIG', `"${what}" is one of ${allowed.join(', ')}`);
+}
