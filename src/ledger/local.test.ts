@@ -62,11 +62,15 @@ test('what arrives together shares a block, and a refusal is told to whom it bel
   assert.equal(replica.head().size, 1 + 4 + 1);
 });
 
-test('a block holds at most 512 statements, the rest goes into the next', async () => {
+test('groups share a block up to its bound, the rest goes into the next', async () => {
   const { ledger, replica } = localLedger();
   await ledger.submit(registration);
   await Promise.all([ledger.submit(declarations(400)), ledger.submit(declarations(400, 400))]);
   assert.equal(replica.head().height, 3);
+  await Promise.all(
+    Array.from({ length: 200 }, (_, i) => ledger.submit([declaration(author, 800 + i)])),
+  );
+  assert.equal(replica.head().height, 5);
   const follower = openedReplica(network).replica;
   for (const bytes of replica.blocks(1, 1 << 24)) follower.append(bytes);
   assert.deepEqual(follower.head().root, replica.head().root);

@@ -34,6 +34,8 @@ interface Waiting {
 
 // Of a block's 8 MiB: its header, claims, hashes and signature take less than this.
 const BLOCK_OVERHEAD = 1024;
+// A commit is synchronous: groups share a block up to here, so that reads wait no longer than this takes.
+const BATCH = 128;
 // CBOR headers of one transaction: an array, two byte strings.
 const TRANSACTION_OVERHEAD = 11;
 
@@ -119,14 +121,14 @@ class LocalLedger implements Ledger {
     this.#scheduled = this.#queue.length > 0 ? setImmediate(() => this.#commit()) : undefined;
   }
 
-  // As many whole groups, oldest first, as one block holds.
+  // As many whole groups, oldest first, as share a block; one alone may fill it.
   #take(): readonly Waiting[] {
     let statements = 0;
     let bytes = 0;
-    const end = this.#queue.findIndex((waiting) => {
+    const end = this.#queue.findIndex((waiting, i) => {
       statements += waiting.group.length;
       bytes += waiting.bytes;
-      return statements > MAX_TRANSACTIONS || bytes > MAX_BLOCK - BLOCK_OVERHEAD;
+      return i > 0 && (statements > BATCH || bytes > MAX_BLOCK - BLOCK_OVERHEAD);
     });
     const batch = this.#queue.splice(0, end === -1 ? this.#queue.length : end);
     for (const waiting of batch) {

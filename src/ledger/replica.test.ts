@@ -4,6 +4,8 @@ import { sha256 } from '#crypto';
 import { equal, utf8 } from '../bytes.ts';
 import { leafHash, verifyConsistency, verifyInclusion } from '../log/merkle.ts';
 import { verifyMapProof } from '../log/prefix-map.ts';
+import { releaseStatement } from '../author/statements.ts';
+import { buildImageManifest, wrap } from '../suit/build.ts';
 import { lineKey } from '../registry/line.ts';
 import { getAuthor } from '../registry/state.ts';
 import { fixtureKey, fixtureLine, fixtureNetwork } from '../testing/fixture.ts';
@@ -14,6 +16,8 @@ import {
   ordered,
   refusalOf,
   registeredAuthor,
+  resigned,
+  transactionOf,
 } from '../testing/ledger-fixture.ts';
 import { openReplica } from './replica.ts';
 
@@ -183,6 +187,47 @@ test('T05: a statement that is on the ledger is answered with its first place', 
   assert.deepEqual(replica.findEntry(statement.entry), { index: 1, known: true, height: 1 });
   assert.deepEqual(replica.statement(1)?.bytes, statement.bytes);
   assert.equal(replica.find(sha256(utf8('nothing'))), undefined);
+});
+
+test('T20: a block carries the manifests of its releases, and every replica keeps them', () => {
+  const { replica } = openedReplica(network);
+  ordered(replica, network, [...registration, declaration(author, 0)]);
+  const line = fixtureLine(author.author, 'model 0');
+  const manifest = wrap(
+    buildImageManifest({
+      vendorId: line.vendor,
+      classId: line.class,
+      sequence: 1n,
+      componentId: [utf8('app')],
+      digest: sha256(utf8('image')),
+      size: 5,
+      uri: 'ipfs://image',
+    }),
+  );
+  const claims = { version: '1.0.0', urgency: 'functional', documents: [] } as const;
+  const release = releaseStatement(author, 1n, line, manifest, claims);
+  assert.equal(
+    refusalOf(ordered(replica, network, [transactionOf(release)]).outcomes[0]),
+    'ATTACHMENT_MISSING',
+  );
+  ordered(replica, network, [transactionOf(release, manifest), declaration(author, 1)]);
+
+  const follower = openedReplica(network).replica;
+  for (const bytes of replica.blocks(1, 1 << 20)) follower.append(bytes);
+  const [stored, ...others] = follower.releases(sha256(manifest));
+  assert.equal(others.length, 0);
+  assert.deepEqual(stored?.bytes, release.bytes);
+  assert.deepEqual(stored?.attachment, manifest);
+  assert.deepEqual(follower.attachment(sha256(manifest)), manifest);
+  assert.deepEqual(follower.head(), replica.head());
+
+  const without = resigned(network, replica.block(2), ({ transactions }) => ({
+    transactions: transactions.map(({ statement }) => ({ statement, attachment: null })),
+  }));
+  const { replica: deceived } = openedReplica(network);
+  deceived.append(replica.block(1));
+  assert.throws(() => deceived.append(without), { code: 'LEDGER_ORDERER_LIES' });
+  assert.equal(deceived.halted()?.code, 'ATTACHMENT_MISSING');
 });
 
 test('only the key that the policy names orders', () => {
