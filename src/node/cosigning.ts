@@ -86,6 +86,24 @@ export function learn({ heads, logger }: Pick<CosigningParts, 'heads' | 'logger'
   }
 }
 
+const EXCHANGE_MS = 1_000;
+
+/**
+ * Asks the others for what they know as long as k operators' cosignatures of this node's own head are not here: a
+ * message that was lost, or sent while this node was down, is made good. Runs until the signal is aborted.
+ */
+export async function exchange(parts: CosigningParts, signal: AbortSignal): Promise<void> {
+  const { heads, replica, peers } = parts;
+  while (!signal.aborted) {
+    await sleep(EXCHANGE_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted || (heads.hasQuorum() && heads.quorum().head.size >= replica.head().size)) continue;
+    for (const peer of peers.others()) {
+      const rows = await peers.cosignatures(peer).catch(() => []);
+      for (const row of rows) learn(parts, row);
+    }
+  }
+}
+
 async function nextHead({ replica }: CosigningParts, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const unsubscribe = replica.onHead(() => resolve());

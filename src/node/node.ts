@@ -25,7 +25,7 @@ import { openDiskStore } from '../store/disk.ts';
 import { registerBlockRoutes } from '../store/http.ts';
 import { Answers } from './answers.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
-import { cosign } from './cosigning.ts';
+import { cosign, exchange } from './cosigning.ts';
 import { generalRoutes, healthOf, type GeneralParts, type Health } from './general-routes.ts';
 import { Heads } from './heads.ts';
 import { Holding } from './holding.ts';
@@ -109,25 +109,24 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     clock,
     logger,
   });
+  const cosigning = {
+    name: config.node,
+    replica,
+    record,
+    heads,
+    peers,
+    policy: () => root().policy,
+    clock,
+    logger,
+    recordIsMine: options.cosignerRecordIsMine ?? false,
+  };
   const running = [
     startLedger(orders, { replica, peers, keys, clock, logger, signal: stop.signal }).then((started) => {
       cleanupLedger.use(started);
       ledger.ready(started);
     }),
-    cosign(
-      {
-        name: config.node,
-        replica,
-        record,
-        heads,
-        peers,
-        policy: () => root().policy,
-        clock,
-        logger,
-        recordIsMine: options.cosignerRecordIsMine ?? false,
-      },
-      stop.signal,
-    ),
+    cosign(cosigning, stop.signal),
+    exchange(cosigning, stop.signal),
     holding.run(wake.next, stop.signal),
   ];
   for (const part of running) part.catch((error: unknown) => logFailure(logger, stop.signal, error));
