@@ -15,236 +15,160 @@ export interface Mutation {
   readonly pattern?: string;
 }
 
+/** Edits of one file, each of which a test of the same file must notice: [find, replace]. */
+function edits(
+  rule: string,
+  file: string,
+  test: string,
+  pairs: readonly (readonly [find: string, replace: string])[],
+): readonly Mutation[] {
+  return pairs.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
+}
+
 export const MUTATIONS: readonly Mutation[] = [
-  {
-    rule: 'T03',
-    file: 'src/registry/line.ts',
-    find: 'concat(line.author, line.vendor, line.class, utf8(line.track))',
-    replace: 'concat(line.vendor, line.class, utf8(line.track))',
-    tests: ['test/attacks/T03-lines.test.ts'],
-  },
-  {
-    rule: 'T03',
-    file: 'src/registry/apply.ts',
-    find: `check(statement.subject.startsWith(\`\${statement.issuer}/\`), 'LINE_FOREIGN');`,
-    replace: '',
-    tests: ['test/attacks/T03-lines.test.ts'],
-  },
-  {
-    rule: 'T03',
-    file: 'src/registry/rules/line-declare.ts',
-    find: "check(statement.subject === lineText(line), 'STATEMENT_SUBJECT');",
-    replace: '',
-    tests: ['test/attacks/T03-lines.test.ts'],
-  },
-  {
-    rule: 'T03',
-    file: 'src/registry/rules/line-declare.ts',
-    find: "check(getLine(view, key) === undefined, 'LINE_EXISTS');",
-    replace: '',
-    tests: ['test/attacks/T03-lines.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/apply.ts',
-    find: "check(statement.network === hex(networkId), 'STATEMENT_NETWORK');",
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/apply.ts',
-    find: 'equal(statement.keyId, keyId)',
-    replace: 'true',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/apply.ts',
-    find: 'verifySign1(statement.sign1, key);',
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/apply.ts',
-    find: "check(statement.counter > author.counter, 'STATEMENT_COUNTER');",
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/apply.ts',
-    find: "check(statement.counter > getNodeCounter(view, signer.name), 'STATEMENT_COUNTER');",
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/rules/release-register.ts',
-    find: 'equal(vendorId, line.vendor) && equal(classId, line.class)',
-    replace: 'true',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/rules/release-register.ts',
-    find: 'manifest.sequence === statement.counter',
-    replace: 'true',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/claims.ts',
-    find: "onlyKeys(header, [label.ALG, label.KID, label.CWT_CLAIMS, label.TYP], 'protected header');",
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T04',
-    file: 'src/registry/claims.ts',
-    find: "onlyKeys(claims, kind === 'release' ? [...COMMON, ...OF_A_RELEASE] : COMMON, 'CWT claims');",
-    replace: '',
-    tests: ['test/attacks/T04-meaning.test.ts'],
-  },
-  {
-    rule: 'T05',
-    file: 'src/registry/statement.ts',
-    find: 'sign1.unprotected.size === 0',
-    replace: 'true',
-    tests: ['test/attacks/T05-encoding.test.ts'],
-  },
-  {
-    rule: 'T05',
-    file: 'src/registry/statement.ts',
-    find: 'sign1.protectedBytes.length <= MAX_PROTECTED',
-    replace: 'true',
-    tests: ['test/attacks/T05-encoding.test.ts'],
-  },
-  {
-    rule: 'T05',
-    file: 'src/registry/apply.ts',
-    find: "curveOf(statement.sign1.algorithm) !== 'P-256' || isLowS(statement.sign1.signature),",
-    replace: 'true,',
-    tests: ['test/attacks/T05-encoding.test.ts'],
-  },
-  {
-    rule: 'T05',
-    file: 'src/cose/sign1.ts',
-    find: 'check(signature.length === SIGNATURE_LENGTH,',
-    replace: 'check(true,',
-    tests: ['test/attacks/T05-encoding.test.ts'],
-  },
-  {
-    rule: 'T09',
-    file: 'src/registry/policy.ts',
-    find: '2 * k - n > f',
-    replace: 'true',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T09',
-    file: 'src/registry/policy.ts',
-    find: 'n - 1 >= k ||',
-    replace: 'true ||',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T09',
-    file: 'src/registry/policy.ts',
-    find: 'check(n <= 2,',
-    replace: 'check(true,',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T09',
-    file: 'src/registry/policy.ts',
-    find: 'check(n >= 3,',
-    replace: 'check(true,',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T09',
-    file: 'src/registry/policy.ts',
-    find: 'policy.copiesElsewhere >= 1',
-    replace: 'true',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T13',
-    file: 'src/registry/policy.ts',
-    find: 'check(twice === undefined,',
-    replace: 'check(true,',
-    tests: ['test/attacks/T09-policy.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/newest.ts',
-    find: 'operators.length >= policy.copies &&',
-    replace: 'true &&',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/newest.ts',
-    find: 'elsewhere.length >= policy.copiesElsewhere',
-    replace: 'true',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/newest.ts',
-    find: 'operator.name !== author.operator',
-    replace: 'true',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/newest.ts',
-    find: 'if (found.sequence < line.lowest) break;',
-    replace: '',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/rules/release-withdraw.ts',
-    find: "check(lowest >= record.lowest && lowest <= last + 1n, 'RELEASE_LOWEST');",
-    replace: '',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/rules/release-withdraw.ts',
-    find: "setRelease(view, key, { ...release, status: 'withdrawn' });",
-    replace: '',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/rules/release-register.ts',
-    find: 'statement.counter > last &&',
-    replace: 'true &&',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T16',
-    file: 'src/registry/rules/release-register.ts',
-    find: 'statement.counter <= last + MAX_STEP',
-    replace: 'true',
-    tests: ['test/attacks/T16-newest.test.ts'],
-  },
-  {
-    rule: 'T20',
-    file: 'src/registry/apply.ts',
-    find: "check((attachment !== null) === (statement.kind === 'release'), 'ATTACHMENT_MISSING');",
-    replace: '',
-    tests: ['test/attacks/T20-attachment.test.ts'],
-  },
-  {
-    rule: 'T20',
-    file: 'src/registry/rules/release-register.ts',
-    find: "check(equal(sha256(attachment), bytes), 'ATTACHMENT_MISMATCH');",
-    replace: '',
-    tests: ['test/attacks/T20-attachment.test.ts'],
-  },
+  ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
+    [
+      'concat(line.author, line.vendor, line.class, utf8(line.track))',
+      'concat(line.vendor, line.class, utf8(line.track))',
+    ],
+  ]),
+  ...edits('T03', 'src/registry/apply.ts', 'test/attacks/T03-lines.test.ts', [
+    [`check(statement.subject.startsWith(\`\${statement.issuer}/\`), 'LINE_FOREIGN');`, ''],
+  ]),
+  ...edits('T03', 'src/registry/rules/line-declare.ts', 'test/attacks/T03-lines.test.ts', [
+    ["check(statement.subject === lineText(line), 'STATEMENT_SUBJECT');", ''],
+    ["check(getLine(view, key) === undefined, 'LINE_EXISTS');", ''],
+  ]),
+  ...edits('T04', 'src/registry/apply.ts', 'test/attacks/T04-meaning.test.ts', [
+    ["check(statement.network === hex(networkId), 'STATEMENT_NETWORK');", ''],
+    ['equal(statement.keyId, keyId)', 'true'],
+    ['verifySign1(statement.sign1, key);', ''],
+    ["check(statement.counter > author.counter, 'STATEMENT_COUNTER');", ''],
+    ["check(statement.counter > getNodeCounter(view, signer.name), 'STATEMENT_COUNTER');", ''],
+  ]),
+  ...edits('T04', 'src/registry/rules/release-register.ts', 'test/attacks/T04-meaning.test.ts', [
+    ['equal(vendorId, line.vendor) && equal(classId, line.class)', 'true'],
+    ['manifest.sequence === statement.counter', 'true'],
+  ]),
+  ...edits('T04', 'src/registry/claims.ts', 'test/attacks/T04-meaning.test.ts', [
+    [
+      "onlyKeys(header, [label.ALG, label.KID, label.CWT_CLAIMS, label.TYP], 'protected header');",
+      '',
+    ],
+    [
+      "onlyKeys(claims, kind === 'release' ? [...COMMON, ...OF_A_RELEASE] : COMMON, 'CWT claims');",
+      '',
+    ],
+  ]),
+  ...edits('T05', 'src/registry/statement.ts', 'test/attacks/T05-encoding.test.ts', [
+    ['sign1.unprotected.size === 0', 'true'],
+    ['sign1.protectedBytes.length <= MAX_PROTECTED', 'true'],
+  ]),
+  ...edits('T05', 'src/registry/apply.ts', 'test/attacks/T05-encoding.test.ts', [
+    [
+      "curveOf(statement.sign1.algorithm) !== 'P-256' || isLowS(statement.sign1.signature),",
+      'true,',
+    ],
+  ]),
+  ...edits('T05', 'src/cose/sign1.ts', 'test/attacks/T05-encoding.test.ts', [
+    ['check(signature.length === SIGNATURE_LENGTH,', 'check(true,'],
+  ]),
+  ...edits('T05', 'src/ledger/block-run.ts', 'src/ledger/replica.test.ts', [
+    ['inBlock.get(name) ?? inGroup.get(name) ?? context.seenAt(digest)', 'undefined'],
+  ]),
+  ...edits('T06', 'src/crypto/ed25519.ts', 'src/crypto/signature.test.ts', [
+    ['if (y >= P) return undefined;', ''],
+    ['check(!SMALL_ORDER_Y.has(y),', 'check(true,'],
+    ['return y !== undefined && !SMALL_ORDER_Y.has(y);', 'return y !== undefined;'],
+    ['littleEndian(signature.subarray(32)) >= L', 'false'],
+  ]),
+  ...edits('T09', 'src/registry/policy.ts', 'test/attacks/T09-policy.test.ts', [
+    ['2 * k - n > f', 'true'],
+    ['n - 1 >= k ||', 'true ||'],
+    ['check(n <= 2,', 'check(true,'],
+    ['check(n >= 3,', 'check(true,'],
+    ['policy.copiesElsewhere >= 1', 'true'],
+  ]),
+  ...edits('T09', 'src/trust/quorum.ts', 'test/attacks/T17-accept.test.ts', [
+    ['verifyCosignature(signer.node.cosigner, signer.name, checkpoint, cosignature);', ''],
+    ['const operator = signer.operator.name;', 'const operator = signer.name;'],
+    ['newest.size >= root.policy.quorum', 'true'],
+  ]),
+  ...edits('T10', 'src/ledger/cosigner-record.ts', 'src/ledger/cosigner-record.test.ts', [
+    ['size >= this.#last.size', 'true'],
+    ['size > this.#last.size || equal(root, this.#last.root)', 'true'],
+    ['derived !== undefined && equal(derived.root, root)', 'true'],
+    ["check(this.#allowed, 'COSIGNER_UNCONFIRMED');", ''],
+  ]),
+  ...edits('T10', 'src/ledger/cosigner-startup.ts', 'src/ledger/cosigner-record.test.ts', [
+    ['size <= record.size', 'true'],
+    ['question.override || heard.size >= needed', 'true'],
+    ['if (!ownSignature(question, newest)) continue;', ''],
+  ]),
+  ...edits('T13', 'src/registry/policy.ts', 'test/attacks/T09-policy.test.ts', [
+    ['check(twice === undefined,', 'check(true,'],
+  ]),
+  ...edits('T15', 'src/trust/proof.ts', 'test/attacks/T17-accept.test.ts', [
+    ['epochEntry(epoch)', 'epochEntry({ ...epoch, stateRoot: epoch.mapRoot })'],
+    ['epoch.policyVersion >= pinned', 'true'],
+    ['epoch.policyVersion > pinned || equal(epoch.policyHash, root.hash)', 'true'],
+  ]),
+  ...edits('T16', 'src/registry/newest.ts', 'test/attacks/T16-newest.test.ts', [
+    ['operators.length >= policy.copies &&', 'true &&'],
+    ['elsewhere.length >= policy.copiesElsewhere', 'true'],
+    ['operator.name !== author.operator', 'true'],
+    ['if (found.sequence < line.lowest) break;', ''],
+  ]),
+  ...edits('T16', 'src/registry/rules/release-withdraw.ts', 'test/attacks/T16-newest.test.ts', [
+    ["check(lowest >= record.lowest && lowest <= last + 1n, 'RELEASE_LOWEST');", ''],
+    ["setRelease(view, key, { ...release, status: 'withdrawn' });", ''],
+  ]),
+  ...edits('T16', 'src/registry/rules/release-register.ts', 'test/attacks/T16-newest.test.ts', [
+    ['statement.counter > last &&', 'true &&'],
+    ['statement.counter <= last + MAX_STEP', 'true'],
+  ]),
+  ...edits('T16', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
+    ['release.sequence >= lowest', 'true'],
+  ]),
+  ...edits('T17', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
+    ['checkHead(state.head, proven);', ''],
+    ['proven.value.lowest >= lowest', 'true'],
+    ['check(offered,', 'check(true,'],
+    ['(imageInHand && matches(pending?.digest, release))', 'matches(pending?.digest, release)'],
+    ['checkSequence(release, confirmed);', ''],
+    ['(same && sequence === confirmed.sequence)', 'sequence === confirmed.sequence'],
+  ]),
+  ...edits('T17', 'src/trust/state.ts', 'test/attacks/T17-accept.test.ts', [
+    ['proven.head.size >= stored.size', 'true'],
+    ['proven.head.size > stored.size || equal(proven.head.root, stored.root)', 'true'],
+  ]),
+  ...edits('T17', 'src/trust/proof.ts', 'test/attacks/T17-accept.test.ts', [
+    ['equal(sha256(bytes), line.authorHash)', 'true'],
+  ]),
+  ...edits('T17', 'src/trust/freshness.ts', 'test/attacks/T17-accept.test.ts', [
+    ['time < clock - policy.maxAge', 'false'],
+    ['Math.max(now, floor)', 'now'],
+  ]),
+  ...edits('T17', 'src/trust/release.ts', 'test/attacks/T17-accept.test.ts', [
+    ['claims.subject === lineText(proven.line)', 'true'],
+    ['claims.issuer === hex(proven.line.author)', 'true'],
+    ['claims.network === hex(proven.networkId)', 'true'],
+    ['equal(vendorId, vendor) && equal(classId, cls)', 'true'],
+    ['manifest.sequence === claims.counter', 'true'],
+  ]),
+  ...edits('T20', 'src/registry/apply.ts', 'test/attacks/T20-attachment.test.ts', [
+    ["check((attachment !== null) === (statement.kind === 'release'), 'ATTACHMENT_MISSING');", ''],
+  ]),
+  ...edits('T20', 'src/registry/rules/release-register.ts', 'test/attacks/T20-attachment.test.ts', [
+    ["check(equal(sha256(attachment), bytes), 'ATTACHMENT_MISMATCH');", ''],
+  ]),
+  ...edits('T29', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
+    [
+      "const followed = provision.lines[position] ?? fail('TRUST_UNPROVISIONED');",
+      'const followed = provision.lines[position]!;',
+    ],
+  ]),
+  ...edits('T29', 'src/trust/links.ts', 'test/attacks/T17-accept.test.ts', [
+    ['equal(thumbprint(anchor), proven.line.author)', 'true'],
+  ]),
 ];
