@@ -11,8 +11,8 @@ export interface Headers {
 }
 
 /**
- * Protected and unprotected parameters: alg in the protected header and nowhere else, no label in
- * both, nothing critical (no critical parameter is known here).
+ * Protected and unprotected parameters: alg in the protected header, no label in both (so alg
+ * nowhere else), nothing critical (no critical parameter is known here).
  * Errors: COSE_MALFORMED, COSE_HEADER_INVALID, COSE_ALGORITHM_UNSUPPORTED, CBOR_*.
  */
 export function readHeaders(
@@ -31,7 +31,6 @@ export function readHeaders(
     check(isLabel(label), 'COSE_MALFORMED', 'a header label is neither an integer nor text');
   for (const label of unprotected.keys())
     check(!header.has(label), 'COSE_HEADER_INVALID', 'a parameter stands in both headers');
-  check(!unprotected.has(ALG), 'COSE_HEADER_INVALID', 'alg stands in the unprotected header');
   const critical = header.has(CRIT) || unprotected.has(CRIT);
   check(!critical, 'COSE_HEADER_INVALID', 'no critical parameter is known');
   const algorithm = header.get(ALG);

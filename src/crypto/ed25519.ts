@@ -39,14 +39,13 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** y of an encoding whose y is below p and whose sign bit is not set for x = 0, else undefined. */
+/**
+ * y of an encoding whose y is below p, else undefined. The other second encoding, a sign bit set where
+ * x is 0, occurs at y = 1 and y = -1 only, and goes with the points of small order.
+ */
 function canonicalY(encoding: Uint8Array): bigint | undefined {
-  const number = littleEndian(encoding);
-  const y = number % SIGN_BIT;
-  if (y >= P) return undefined;
-  // x is 0 only at y = 1 and y = -1; "minus zero" is a second encoding of the same point.
-  if (number >= SIGN_BIT && (y === 1n || y === P - 1n)) return undefined;
-  return y;
+  const y = littleEndian(encoding) % SIGN_BIT;
+  return y < P ? y : undefined;
 }
 
 /** x² = (y² - 1) / (d y² + 1) has a root (RFC 8032 5.1.3); the divisor is never 0. */
@@ -63,11 +62,19 @@ function onCurve(y: bigint): boolean {
  */
 export function checkEd25519Key(bytes: Uint8Array): void {
   check(bytes.length === 32, 'CRYPTO_KEY_INVALID', 'an Ed25519 public key has 32 bytes');
+  const name = bytes.toHex();
+  if (passed.has(name)) return;
   const y = canonicalY(bytes);
   check(y !== undefined, 'CRYPTO_KEY_INVALID', 'the Ed25519 key is not canonically encoded');
   check(!SMALL_ORDER_Y.has(y), 'CRYPTO_KEY_INVALID', 'the Ed25519 key is of small order');
   check(onCurve(y), 'CRYPTO_KEY_INVALID', 'the Ed25519 key is not a point of the curve');
+  if (passed.size >= MAX_PASSED) passed.clear();
+  passed.add(name);
 }
+
+/** Keys that passed, in hex: the root costs as much as a signature, and few keys come often. */
+const passed = new Set<string>();
+const MAX_PASSED = 4096;
 
 /**
  * Whether R || S has 64 bytes, a canonical R that is not of small order, and S < L: asked before
