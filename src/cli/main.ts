@@ -20,9 +20,25 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
   [
     'network',
-    { summary: 'make a new network', load: async () => (await import('./network.ts')).network },
+    {
+      summary: 'make the genesis, keys and configuration of a network',
+      load: async () => (await import('./network.ts')).network,
+    },
   ],
-  ['node', { summary: 'run a node', load: async () => (await import('./node.ts')).node }],
+  [
+    'node',
+    {
+      summary: 'run one node of a network',
+      load: async () => (await import('./node.ts')).node,
+    },
+  ],
+  [
+    'suit',
+    {
+      summary: 'verify or inspect a SUIT envelope',
+      load: async () => (await import('./suit.ts')).suit,
+    },
+  ],
 ]);
 
 function usage(): string {

@@ -77,7 +77,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ['inBlock.get(name) ?? inGroup.get(name) ?? context.seenAt(digest)', 'undefined'],
   ]),
   ...edits('T06', 'src/crypto/ed25519.ts', 'src/crypto/signature.test.ts', [
-    ['if (y >= P) return undefined;', ''],
+    ['return y < P ? y : undefined;', 'return y;'],
     ['check(!SMALL_ORDER_Y.has(y),', 'check(true,'],
     ['return y !== undefined && !SMALL_ORDER_Y.has(y);', 'return y !== undefined;'],
     ['littleEndian(signature.subarray(32)) >= L', 'false'],

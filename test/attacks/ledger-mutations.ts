@@ -1,0 +1,69 @@
+/** Mutations of the rules that the ledger's replica and the cosigner's record enforce. */
+import type { Mutation } from './mutations.ts';
+
+const REPLICA = 'src/ledger/replica.ts';
+const RUN = 'src/ledger/block-run.ts';
+const CLOSE = 'src/ledger/close-block.ts';
+const RECORD = 'src/ledger/cosigner-record.ts';
+const STARTUP = 'src/ledger/cosigner-startup.ts';
+
+function mutations(
+  rule: string,
+  file: string,
+  test: string,
+  edits: readonly (readonly [find: string, replace: string])[],
+): readonly Mutation[] {
+  return edits.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
+}
+
+export const LEDGER_MUTATIONS: readonly Mutation[] = [
+  ...mutations('T05', RUN, 'src/ledger/replica.test.ts', [
+    ['if (known !== undefined) return { index: known, known: true };', ''],
+  ]),
+  ...mutations('T05', RUN, 'test/attacks/T12-orderer.test.ts', [
+    ['!inBlock.has(hex(digest)) &&', ''],
+    ['&& context.seenAt(digest) === undefined', ''],
+  ]),
+  ...mutations('T10', RECORD, 'test/attacks/T10-cosigner.test.ts', [
+    ["check(this.#allowed, 'COSIGNER_UNCONFIRMED');", ''],
+    ["check(replica.halted() === undefined, 'LEDGER_HALTED');", ''],
+    ['check(size >= this.#last.size,', 'check(true,'],
+    ['size > this.#last.size || equal(root, this.#last.root)', 'true'],
+    ['derived !== undefined && equal(derived.root, root)', 'true'],
+    ['derived !== undefined && equal(derived.root, root)', 'derived !== undefined'],
+    ['    replaceDurably(\n', '    void (\n'],
+    ["check(mine, 'COSIGNER_RECORD_FOREIGN');", ''],
+  ]),
+  ...mutations('T10', STARTUP, 'test/attacks/T10-cosigner.test.ts', [
+    ['if (!ownSignature(question, newest)) continue;', ''],
+    ['check(size <= record.size,', 'check(true,'],
+    ['size < record.size || equal(root, record.root)', 'true'],
+    ['question.override || heard.size >= needed', 'true'],
+    ['operators - faulty(operators)', 'operators - faulty(operators) - 1'],
+  ]),
+  ...mutations('T12', REPLICA, 'test/attacks/T12-orderer.test.ts', [
+    ['if (this.#halt)\n', 'if (this.#halt && false)\n'],
+    ['equal(block.networkId, this.genesis.networkId)', 'true'],
+    ['equal(block.previous, this.newest.hash)', 'true'],
+    ['check(block.time >= this.newest.time,', 'check(true,'],
+    ['check(block.size === closed.size,', 'check(true,'],
+    ['check(equal(block.root, closed.root),', 'check(true,'],
+    ['equal(this.headAt(block.height).hash, sha256(bytes))', 'true'],
+    ['this.#halt = halt;', ''],
+    ['this.#halt = this.evidence().at(-1);', ''],
+    ["if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))", 'if (false)'],
+    ["if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))", 'if (true)'],
+  ]),
+  ...mutations('T12', 'src/ledger/follow.ts', 'src/ledger/local.test.ts', [
+    ['await takeOver(replica, source, signal);', ''],
+    ['answered.size >= needed', 'true'],
+  ]),
+  ...mutations('T15', CLOSE, 'test/attacks/T15-epochs.test.ts', [
+    ['    mapRoot: mapped,', '    mapRoot: stateRoot,'],
+    ['    stateRoot,\n', '    stateRoot: mapped,\n'],
+    ['previous: before && before.size - 1', 'previous: null'],
+  ]),
+  ...mutations('T15', REPLICA, 'test/attacks/T15-epochs.test.ts', [
+    ['Math.max(time, this.newest.time)', 'time'],
+  ]),
+];
