@@ -12,18 +12,27 @@ export async function replaceFile(path: string, bytes: Uint8Array | string): Pro
 }
 
 /** Creates the file, never over another. Durable once it returns. Errors: AUTHOR_FILE_EXISTS. */
-export async function createFile(path: string, bytes: Uint8Array | string): Promise<void> {
-  await place(path, bytes, async (temporary) => {
-    try {
-      // A link, unlike a rename, fails when the name is taken.
-      await link(temporary, path);
-    } catch (cause) {
-      if (!hasCode(cause, 'EEXIST')) throw cause;
-      fail('AUTHOR_FILE_EXISTS', `${path} exists already`, {}, cause);
-    } finally {
-      await rm(temporary, { force: true });
-    }
-  });
+export async function createFile(
+  path: string,
+  bytes: Uint8Array | string,
+  mode = MODE,
+): Promise<void> {
+  await place(
+    path,
+    bytes,
+    async (temporary) => {
+      try {
+        // A link, unlike a rename, fails when the name is taken.
+        await link(temporary, path);
+      } catch (cause) {
+        if (!hasCode(cause, 'EEXIST')) throw cause;
+        fail('AUTHOR_FILE_EXISTS', `${path} exists already`, {}, cause);
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    },
+    mode,
+  );
 }
 
 /** The bytes of a file of at most `max` bytes. Errors: AUTHOR_FILE_INVALID, and the file system's own. */
@@ -53,12 +62,13 @@ async function place(
   path: string,
   bytes: Uint8Array | string,
   name: (temporary: string, path: string) => Promise<void>,
+  mode = MODE,
 ): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.${randomUUID()}.tmp`);
   try {
-    await using file = await open(temporary, 'wx', MODE);
+    await using file = await open(temporary, 'wx', mode);
     await file.writeFile(bytes);
     await file.sync();
   } catch (error) {

@@ -1,13 +1,13 @@
 /** Building a release: manifest, statement, envelope (design section 3: one signature, two worlds). */
 import { hex, utf8 } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
+import { authenticate } from '../registry/apply.ts';
 import type { ReleaseClaims } from '../registry/claims.ts';
 import { lineText, parseLineText, type Line } from '../registry/line.ts';
 import { parseStatement, type Statement } from '../registry/statement.ts';
-import { authenticate } from '../suit/authenticate.ts';
 import { buildImageManifest, wrap } from '../suit/build.ts';
 import { parseEnvelope } from '../suit/envelope.ts';
-import type { Manifest } from '../suit/manifest.ts';
+import { parseManifest, type Manifest } from '../suit/manifest.ts';
 import { attachmentOf, envelopeFrom, statementOf } from '../suit/transparent.ts';
 import { cidText } from '../store/cid.ts';
 import type { ImageDescription } from '../store/unixfs.ts';
@@ -107,7 +107,7 @@ export async function rememberSequence(
 
 /**
  * The release in an envelope, if it is this author's and meant for this network.
- * Errors: AUTHOR_RELEASE_FOREIGN, AUTHOR_TEST_BUILD, AUTHOR_NETWORK, SUIT_*, STATEMENT_*.
+ * Errors: AUTHOR_RELEASE_FOREIGN, AUTHOR_TEST_BUILD, AUTHOR_NETWORK, COSE_SIGNATURE_INVALID, SUIT_*, STATEMENT_*.
  */
 export function readOwnRelease(
   author: Author,
@@ -115,11 +115,14 @@ export function readOwnRelease(
   envelope: Uint8Array,
 ): OwnRelease {
   const parsed = parseEnvelope(envelope);
-  const { manifest } = authenticate(parsed, [author.publicKey]);
   const statement = parseStatement(statementOf(parsed));
   const line = parseLineText(statement.subject);
   const own = statement.kind === 'release' && statement.issuer === hex(author.id);
   check(own && line.author.toHex() === hex(author.id), 'AUTHOR_RELEASE_FOREIGN');
+  // T04: claims, key and signature of the one block that goes on the ledger.
+  authenticate(statement, author.publicKey);
+  const attachment = attachmentOf(parsed);
+  const manifest = parseManifest(attachment);
   const network = statement.network ?? fail('AUTHOR_TEST_BUILD');
   check(network === hex(networkId), 'AUTHOR_NETWORK', 'the release is signed for another network');
   return {

@@ -12,6 +12,13 @@ interface Command {
 // Each command is loaded only when it is asked for: all libraries together cost half a second.
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
+    'author',
+    {
+      summary: 'make an author, put it on a network, declare its lines',
+      load: async () => (await import('./author.ts')).author,
+    },
+  ],
+  [
     'demo',
     {
       summary: 'run a whole network on this machine and attack it',
@@ -30,6 +37,20 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     {
       summary: 'run one node of a network',
       load: async () => (await import('./node.ts')).node,
+    },
+  ],
+  [
+    'proof',
+    {
+      summary: 'verify an update proof',
+      load: async () => (await import('./proof.ts')).proof,
+    },
+  ],
+  [
+    'release',
+    {
+      summary: 'create, publish, withdraw a release; who holds it',
+      load: async () => (await import('./release.ts')).release,
     },
   ],
   [
