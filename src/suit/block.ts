@@ -103,7 +103,7 @@ function readUnprotected(
     else
       fail(
         'SUIT_UNPROTECTED_LABEL',
-        `authentication block: unprotected header parameter ${String(label)} is not accepted here`,
+        `authentication block: unprotected header parameter ${typeof label === 'number' ? label : 'of an unknown name'} is not accepted here`,
       );
   }
   return receipts;

@@ -69,6 +69,7 @@ function sequenceToCbor(sequence: readonly (Command | CommandInput)[]): Cbor[] {
         return [CONTROL['try-each'], sequences];
       }
       case 'run-sequence':
+      default:
         return [CONTROL['run-sequence'], encodeSequence(command.sequence)];
     }
   });

@@ -121,6 +121,7 @@ function readCommand(code: Item, argument: Item, scope: Scope): Command {
       return { kind: 'try-each', sequences: readAlternatives(argument, scope), offset };
     case 'run-sequence':
       return { kind: 'run-sequence', sequence: readNested(argument, scope), offset };
+    case undefined:
     default:
       return refuse(number, code.start, scope);
   }

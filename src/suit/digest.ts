@@ -2,6 +2,7 @@
 import { hash } from '#crypto';
 import { equal } from '../bytes.ts';
 import { encode } from '../cbor/encode.ts';
+import type { Cbor } from '../cbor/value.ts';
 import { check, fail } from '../errors.ts';
 import { asArray, asBytes, asInteger } from './item-read.ts';
 import type { Item } from './item.ts';
@@ -51,10 +52,15 @@ export function readDigest(item: Item, what: string): SuitDigest {
   return { algorithm: algorithm[0], bytes };
 }
 
-export function encodeDigest(digest: SuitDigest): Uint8Array {
+/** The [algorithm, bytes] array, to be encoded inside something. */
+export function digestToCbor(digest: SuitDigest): Cbor {
   for (const [number, [name]] of ALGORITHMS)
-    if (name === digest.algorithm) return encode([number, digest.bytes]);
+    if (name === digest.algorithm) return [number, digest.bytes];
   return fail('SUIT_DIGEST_ALGORITHM_UNSUPPORTED');
+}
+
+export function encodeDigest(digest: SuitDigest): Uint8Array {
+  return encode(digestToCbor(digest));
 }
 
 /** Whether `data` has this digest. A question, not a check: callers refuse with their own code. */

@@ -36,16 +36,10 @@ export function identity(manifest: Manifest): Identity {
 
 function parametersIn(sequence: Sequence): readonly Parameters[] {
   return sequence.flatMap((command: Command): readonly Parameters[] => {
-    switch (command.kind) {
-      case 'override-parameters':
-        return [command.parameters];
-      case 'run-sequence':
-        return parametersIn(command.sequence);
-      case 'try-each':
-        return command.sequences.flatMap((each) => (each === null ? [] : parametersIn(each)));
-      default:
-        return [];
-    }
+    if (command.kind === 'override-parameters') return [command.parameters];
+    if (command.kind === 'run-sequence') return parametersIn(command.sequence);
+    if (command.kind !== 'try-each') return [];
+    return command.sequences.flatMap((each) => (each === null ? [] : parametersIn(each)));
   });
 }
 

@@ -108,6 +108,7 @@ function step(walk: Walk, way: Way, command: Command): readonly Way[] {
     case 'run-sequence':
       return perComponent(walk, way, (inner) => follow(walk, [inner], command.sequence));
     case 'try-each':
+    default:
       return perComponent(walk, way, (inner) =>
         command.sequences.flatMap((sequence) =>
           sequence === null ? [inner] : follow(walk, [inner], sequence),

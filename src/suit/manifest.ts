@@ -199,7 +199,7 @@ function readVersion(item: Item): readonly number[] {
   return items.map((part) => asInteger(part, 'set-version'));
 }
 
-/** Draft 9.1 and 8.5: a severable member is its bytes, or the digest of the bytes in the envelope. */
+/** Draft 8.4.12 and 8.6: a severable member is its bytes, or the digest of the bytes in the envelope. */
 function readMember<T>(
   item: Item,
   name: string,

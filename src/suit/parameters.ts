@@ -113,7 +113,7 @@ export function readParameters(item: Item, place: ParameterPlace): Parameters {
   check(
     parameters.softFailure === undefined || place.nested,
     'SUIT_SOFT_FAILURE_MISPLACED',
-    `${what}: soft-failure at byte ${item.start} stands outside try-each and run-sequence (draft 8.4.8.14)`,
+    `${what}: soft-failure at byte ${item.start} stands outside try-each and run-sequence (draft 8.4.8.15)`,
     { offset: item.start },
   );
   const source = parameters.sourceComponent;
@@ -131,7 +131,7 @@ function refuse(number: number, offset: number, { what, shared }: ParameterPlace
     check(
       !shared,
       'SUIT_CUSTOM_IN_SHARED',
-      `${what}: custom parameter ${number} at byte ${offset} (draft 8.4.8.15)`,
+      `${what}: custom parameter ${number} at byte ${offset} (draft 8.4.8.16)`,
       { offset },
     );
     return fail(

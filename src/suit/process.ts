@@ -1,0 +1,109 @@
+/** The manifest processor (draft 6): runs sections of a verified manifest over a port. */
+import { check } from '../errors.ts';
+import type { VerifiedEnvelope } from './authenticate.ts';
+import type { Sequence } from './commands.ts';
+import type { ComponentPort } from './component-port.ts';
+import { Interpreter } from './interpreter.ts';
+import { MANIFEST, SECTION } from './label.ts';
+import type { SectionName } from './label.ts';
+import type { Manifest } from './manifest.ts';
+import type { ReportEntry } from './record.ts';
+
+export interface Limits {
+  /** Commands run in all, each counted once for every component that it is run for. */
+  readonly steps: number;
+  /** Bytes of one component. */
+  readonly imageBytes: number;
+  /** Records kept; later ones are dropped. */
+  readonly records: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { steps: 2048, imageBytes: 2 ** 32, records: 128 };
+
+export interface ProcessOptions {
+  /** In the order in which they are to run; one that the manifest does not have is passed over. */
+  readonly sections: readonly SectionName[];
+  readonly port: ComponentPort;
+  readonly limits?: Partial<Limits>;
+  /** The sequence number of the manifest that the device has; a lower one is refused. */
+  readonly storedSequence?: bigint;
+  /** Told every record as it is made: the way to have those of a run that fails. */
+  readonly onRecord?: (entry: ReportEntry) => void;
+}
+
+export interface ProcessResult {
+  /** The sections that ran to their end. */
+  readonly ran: readonly SectionName[];
+  readonly records: readonly ReportEntry[];
+}
+
+/**
+ * Runs the sections, the shared sequence before each of them; parameters start empty and last
+ * for the run. The first failure ends it. Errors: SUIT_SEQUENCE_ROLLBACK,
+ * SUIT_COMPONENT_UNSUPPORTED, SUIT_SEVERED_ABSENT, SUIT_STEPS_EXHAUSTED; a condition's or
+ * action's own code, with `section`, `offset` and `component` in its details; what the port threw,
+ * so located, or SUIT_OPERATION_FAILED when that was no FirmamentError.
+ */
+export async function processManifest(
+  verified: VerifiedEnvelope,
+  options: ProcessOptions,
+): Promise<ProcessResult> {
+  const { manifest, envelope } = verified;
+  checkSequence(manifest, options.storedSequence ?? 0n);
+  const plan = options.sections.flatMap((name) => {
+    const sequence = sectionOf(manifest, name);
+    return sequence === undefined ? [] : [{ name, sequence }];
+  });
+  const components = manifest.componentIds.map((id, index) => ({ index, id }));
+  for (const component of components)
+    check(
+      await options.port.has(component),
+      'SUIT_COMPONENT_UNSUPPORTED',
+      `the device has no component ${component.index} of this manifest`,
+      { component: component.index },
+    );
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const records: ReportEntry[] = [];
+  const interpreter = new Interpreter({
+    components,
+    port: options.port,
+    integrated: envelope.integrated,
+    maxImageBytes: limits.imageBytes,
+    maxSteps: limits.steps,
+    note(entry) {
+      if (records.length >= limits.records) return;
+      records.push(entry);
+      options.onRecord?.(entry);
+    },
+  });
+  const ran: SectionName[] = [];
+  for (const { name, sequence } of plan) {
+    if (manifest.sharedSequence !== undefined)
+      await interpreter.run('shared', MANIFEST.common, manifest.sharedSequence);
+    await interpreter.run(name, SECTION[name], sequence);
+    ran.push(name);
+  }
+  return { ran, records };
+}
+
+/** Draft 6.1: a manifest older than the one at hand is refused. Errors: SUIT_SEQUENCE_ROLLBACK. */
+export function checkSequence(manifest: Manifest, stored: bigint): void {
+  check(
+    manifest.sequence >= stored,
+    'SUIT_SEQUENCE_ROLLBACK',
+    `sequence number ${manifest.sequence} is lower than the stored ${stored}`,
+    { sequence: manifest.sequence, stored },
+  );
+}
+
+function sectionOf(manifest: Manifest, name: SectionName): Sequence | undefined {
+  const member = manifest.sections.get(name);
+  if (member === undefined) return undefined;
+  check(
+    member.state !== 'absent',
+    'SUIT_SEVERED_ABSENT',
+    `the ${name} section was severed from the envelope and is not at hand`,
+    { section: name },
+  );
+  return member.value;
+}
