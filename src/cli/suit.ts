@@ -1,7 +1,7 @@
 /** `firmament suit verify|inspect`: who signed an envelope, and what is in it. */
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { hex } from '../bytes.ts';
+import { concat, hex } from '../bytes.ts';
 import { decodeForeignKey, thumbprint } from '../cose/key.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { FirmamentError } from '../errors.ts';
@@ -42,11 +42,11 @@ export async function suit(args: readonly string[], io: Io): Promise<number> {
   }
   try {
     const answer = key === undefined ? inspectEnvelope(bytes) : verify(bytes, key, parsed.untagged);
-    io.stdout(JSON.stringify(answer, null, key === undefined ? 2 : 0));
+    io.stdout(toJson(answer, key === undefined ? 2 : 0));
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof FirmamentError)) throw error;
-    io.stderr(JSON.stringify({ code: error.code, message: error.message }));
+    io.stderr(toJson({ code: error.code, message: error.message }, 0));
     return EXIT.refused;
   }
 }
@@ -86,13 +86,24 @@ function parse(args: readonly string[]): Request | string {
 
 /** A file, read no further than an envelope may be long; parseEnvelope refuses a longer one. */
 async function read(path: string): Promise<Uint8Array> {
-  const bytes = await readFile(path);
-  return new Uint8Array(
-    bytes.buffer,
-    bytes.byteOffset,
-    Math.min(bytes.length, MAX_ENVELOPE_BYTES + 1),
+  const chunks: Uint8Array[] = [];
+  const stream = createReadStream(path, { end: MAX_ENVELOPE_BYTES });
+  for await (const chunk of stream) chunks.push(chunk as Uint8Array);
+  return concat(...chunks);
+}
+
+/** Controls, format characters and separators as \u escapes: a terminal would obey or hide them. */
+function toJson(value: Json, indent: number): string {
+  return JSON.stringify(value, null, indent).replaceAll(HIDDEN, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   );
 }
+
+// A newline is of the indentation: inside a string JSON has it escaped already.
+const HIDDEN = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu;
 
 function verify(bytes: Uint8Array, key: PublicKey, untagged: boolean): Json {
   const verified = authenticate(parseEnvelope(bytes, { untagged }), [key]);
