@@ -3,7 +3,6 @@
 // COSE header parameters: RFC 9052 3.1, RFC 9596 (typ), RFC 9597 (CWT claims), RFC 9942 (receipts).
 export const ALG = 1;
 export const CRIT = 2;
-export const CONTENT_TYPE = 3;
 export const KID = 4;
 export const CWT_CLAIMS = 15;
 export const TYP = 16;
@@ -24,4 +23,7 @@ export const APPLIES = -65604;
 export const VIA = -65605;
 export const SUPPORT_UNTIL = -65606;
 export const DOCUMENTS = -65607;
-export const SEALED = -65608;
+/** Of a device's report: size of the head it acted under, its verdict on freshness, image stored but not run. */
+export const HEAD_SIZE = -65610;
+export const FRESHNESS = -65611;
+export const OPAQUE = -65612;

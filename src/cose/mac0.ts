@@ -9,7 +9,7 @@ import { HMAC_256 } from './algorithm.ts';
 import { ALG } from './claims.ts';
 import { readHeaders, shaped } from './header.ts';
 
-export const MAC0_TAG = 17;
+const MAC0_TAG = 17;
 
 /** `payload` null: detached. */
 export interface Mac0 {

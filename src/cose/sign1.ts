@@ -10,7 +10,7 @@ import { algorithmFor, curveOf } from './algorithm.ts';
 import { ALG } from './claims.ts';
 import { readHeaders, shaped } from './header.ts';
 
-export const SIGN1_TAG = 18;
+const SIGN1_TAG = 18;
 /** r || s, or R || S: so a DER signature is refused by its length. */
 const SIGNATURE_LENGTH = 64;
 
