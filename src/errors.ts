@@ -238,6 +238,10 @@ export const CODES = {
   AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
   AUTHOR_TIMEOUT: 'what was waited for did not happen in time; the same command can be given again',
   // device
+  DEVICE_OPERATION_UNSUPPORTED: 'the manifest asks of the device what it can not do',
+  DEVICE_NO_NODE: 'no node that the device may ask gave an answer that it accepts',
+  DEVICE_CONSENT_NEEDED: 'the proof is stale: installing needs the owner\'s consent',
+  DEVICE_TRIAL_FAILED: 'the new image did not pass its trial and was rolled back',
   DEVICE_PROVISIONING_INVALID: 'the provisioning file is not of the documented shape',
   DEVICE_STATE_CORRUPT: 'a state file of the device is not readable: it is never reset by itself',
   DEVICE_STATE_ROLLBACK: 'a change that would take back what the device had already accepted',

@@ -60,6 +60,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       load: async () => (await import('./suit.ts')).suit,
     },
   ],
+  ['device', { summary: 'make or run a device', load: async () => (await import('./device.ts')).device }],
 ]);
 
 function usage(): string {

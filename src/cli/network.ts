@@ -1,11 +1,11 @@
 /** `firmament network init`: a new network's genesis and every operator's folder. */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { hex } from '../bytes.ts';
 import { check } from '../errors.ts';
 import { parsePlan } from '../node/plan.ts';
 import { createNetwork } from '../node/setup.ts';
-import { EXIT, type Io } from './io.ts';
+import { answer, noPositionals, readArguments, runVerb, wrong } from './arguments.ts';
+import type { Io } from './io.ts';
 
 const USAGE = `Usage: firmament network init MEMBERS.json DIRECTORY
        firmament network example > MEMBERS.json
@@ -38,35 +38,28 @@ const EXAMPLE = {
   })),
 };
 
-export async function network(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' } },
-  });
-  const [verb, members, directory] = positionals;
-  if (values.help) {
-    io.stdout(USAGE);
-    return EXIT.ok;
-  }
-  if (verb === 'example' && positionals.length === 1) {
-    io.stdout(JSON.stringify(EXAMPLE, null, 2));
-    return EXIT.ok;
-  }
-  if (verb !== 'init' || members === undefined || directory === undefined) {
-    io.stderr(USAGE);
-    return EXIT.usage;
-  }
+export function network(args: readonly string[], io: Io): Promise<number> {
+  return runVerb('network', USAGE, { init, example }, args, io);
+}
+
+async function example(args: readonly string[], io: Io): Promise<void> {
+  noPositionals(readArguments(args, []));
+  io.stdout(JSON.stringify(EXAMPLE, null, 2));
+}
+
+async function init(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, []);
+  const [members, directory, ...rest] = given.positionals;
+  if (members === undefined || directory === undefined || rest.length > 0) return wrong('MEMBERS.json and a folder are needed');
   const text = readFileSync(members, 'utf8');
   check(text.length < 1 << 20, 'NODE_CONFIG', 'the member list is too large');
   const made = await createNetwork(parsePlan(text), directory, Math.floor(Date.now() / 1000));
-  io.stdout(
-    JSON.stringify({
-      network: hex(made.genesis.networkId),
-      mode: made.genesis.policy.mode,
-      root: made.rootFile,
-      nodes: Object.fromEntries(made.configs),
-    }),
-  );
-  return EXIT.ok;
+  const { mode } = made.genesis.policy;
+  const id = hex(made.genesis.networkId);
+  answer(io, given, [`network ${id} (${mode})`, ...[...made.configs].map(([name, path]) => `${name}: firmament node start ${path}`)], {
+    network: id,
+    mode,
+    root: made.rootFile,
+    nodes: Object.fromEntries(made.configs),
+  });
 }

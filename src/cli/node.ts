@@ -1,8 +1,8 @@
 /** `firmament node start CONFIG`: one node, until it is told to stop. */
-import { parseArgs } from 'node:util';
 import { readNodeConfig, readNodeKeys } from '../node/config.ts';
 import { startNode } from '../node/node.ts';
-import { EXIT, type Io } from './io.ts';
+import { onlyPositional, readArguments, runVerb } from './arguments.ts';
+import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
 
@@ -14,30 +14,19 @@ on stdout when it listens.
   --cosigner-record-is-mine   sign although fewer than n - f operators answered: the record on this disk is the
                               newest there is (T10); logged`;
 
-export async function node(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      'cosigner-record-is-mine': { type: 'boolean' },
-    },
-  });
-  const [verb, path] = positionals;
-  if (values.help) {
-    io.stdout(USAGE);
-    return EXIT.ok;
-  }
-  if (verb !== 'start' || path === undefined || positionals.length !== 2) {
-    io.stderr(USAGE);
-    return EXIT.usage;
-  }
+export function node(args: readonly string[], io: Io): Promise<number> {
+  return runVerb('node', USAGE, { start }, args, io);
+}
+
+async function start(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['cosigner-record-is-mine?']);
+  const path = onlyPositional(given, 'configuration file');
   const config = readNodeConfig(path);
   const keys = readNodeKeys(config.keys);
   await using started = await startNode(config, keys, {
     clock: () => Math.floor(Date.now() / 1000),
     logger: jsonLogger(io),
-    cosignerRecordIsMine: values['cosigner-record-is-mine'] ?? false,
+    cosignerRecordIsMine: given.flag('cosigner-record-is-mine'),
   });
   io.stdout(
     JSON.stringify({
@@ -48,5 +37,4 @@ export async function node(args: readonly string[], io: Io): Promise<number> {
     }),
   );
   await untilStopped();
-  return EXIT.ok;
 }

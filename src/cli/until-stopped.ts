@@ -4,6 +4,7 @@ export async function untilStopped(): Promise<void> {
   process.once('SIGTERM', () => resolve());
   process.once('SIGINT', () => resolve());
   // The parent that started us with this variable is gone when its end of the pipe closes.
-  if (process.env['FIRMAMENT_STOP_WITH_STDIN'] === '1') process.stdin.once('close', () => resolve()).resume();
+  if (process.env['FIRMAMENT_STOP_WITH_STDIN'] === '1')
+    process.stdin.once('close', () => resolve()).resume();
   await promise;
 }

@@ -1,0 +1,106 @@
+/** `firmament device`: make a device, run it, or let it ask once. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeKey } from '../cose/key.ts';
+import { fail } from '../errors.ts';
+import { openDevice, provisionDevice, type DeviceOptions } from '../device/device.ts';
+import type { StaleInstall } from '../device/provision.ts';
+import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
+import { answer, onlyPositional, readArguments, runVerb, wrong, type Arguments } from './arguments.ts';
+import type { Io } from './io.ts';
+import { untilStopped } from './until-stopped.ts';
+
+const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
+                                  --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
+       firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
+       firmament device poll DIR [--nodes OPERATOR/NODE,...] [--consent] [--retry]
+
+provision makes a device's folder as its maker would: anchors, lines, root, time floor, key. run boots it and asks the
+nodes every interval (60 s unless said otherwise) until SIGTERM. poll boots it, asks once, prints the outcome as
+one JSON line and ends. Events are JSON lines on stdout.
+
+--consent  the owner agrees to install on a stale proof    --retry  try again a release whose trial failed`;
+
+export function device(args: readonly string[], io: Io): Promise<number> {
+  return runVerb('device', USAGE, { provision, run, poll }, args, io);
+}
+
+async function provision(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['root', 'author', 'vendor', 'class', 'model', 'name', 'track*', 'stale']);
+  const directory = onlyPositional(given, 'folder');
+  const anchor = new Uint8Array(readFileSync(given.required('author')));
+  decodeKey(anchor);
+  const vendorId = vendorIdOf(given.required('vendor'));
+  const model = given.required('model');
+  const tracks = given.list('track');
+  provisionDevice(directory, {
+    name: given.text('name') ?? model,
+    model,
+    vendorId,
+    classId: classIdOf(vendorId, given.required('class')),
+    lines: (tracks.length > 0 ? tracks : ['stable']).map((track) => ({ anchor, track })),
+    root: new Uint8Array(readFileSync(given.required('root'))),
+    floor: Math.floor(Date.now() / 1000),
+    staleInstall: staleOf(given.text('stale') ?? 'consent'),
+  });
+  answer(io, given, [`device ${model} in ${directory}`], { device: directory, model });
+}
+
+function staleOf(value: string): StaleInstall {
+  return value === 'never' || value === 'consent' || value === 'allow'
+    ? value
+    : wrong('--stale is never, consent or allow');
+}
+
+function optionsOf(given: Arguments, io: Io): DeviceOptions {
+  const print = (event: object): void => io.stdout(JSON.stringify(event));
+  const nodes = given.text('nodes');
+  return {
+    clock: () => Math.floor(Date.now() / 1000),
+    consent: given.flag('consent'),
+    retry: given.flag('retry'),
+    ...(nodes !== undefined && { onlyNodes: nodes.split(',') }),
+    onAgentEvent: print,
+    onBootEvent: (event) => print({ ...event, type: `boot-${event.type}` }),
+  };
+}
+
+const OPTIONS = ['nodes', 'consent?', 'retry?', 'interval'];
+
+async function poll(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, OPTIONS);
+  await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));
+  const result = await opened.agent.poll();
+  io.stdout(JSON.stringify({ type: 'result', ...result, running: runningOf(opened) }));
+  if (result.code) fail(result.code, result.message);
+}
+
+async function run(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, OPTIONS);
+  const seconds = given.count('interval', 60);
+  await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));
+  io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened) }));
+  const stop = new AbortController();
+  const stopped = untilStopped().then(() => stop.abort());
+  while (!stop.signal.aborted) {
+    const result = await opened.agent.poll();
+    io.stdout(JSON.stringify({ type: 'result', ...result, running: runningOf(opened) }));
+    await sleep(seconds * 1000, undefined, { signal: stop.signal }).catch(() => undefined);
+  }
+  await stopped;
+}
+
+function runningOf(opened: Awaited<ReturnType<typeof openDevice>>): object {
+  const { status } = opened.bootloader;
+  const { kind } = status;
+  if (!('image' in status)) return { kind };
+  const { version, digest, sequence } = status.image;
+  return {
+    kind,
+    slot: status.slot,
+    version,
+    digest,
+    sequence: sequence.toString(),
+    ...(status.kind === 'running' && { reported: status.reported ?? null, healthy: status.healthy }),
+  };
+}

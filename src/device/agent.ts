@@ -1,0 +1,259 @@
+/**
+ * The device agent: asks several nodes, believes none of them, and installs what trust/ accepts. Each round is
+ * one call of `poll`; whoever runs the device decides how often.
+ */
+import { hex } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import { acceptProof, acceptRelease, chooseRelease, type Choice, type JudgedLine } from '../trust/accept.ts';
+import { freshnessText, type Freshness } from '../trust/freshness.ts';
+import type { VerifiedRelease } from '../trust/release.ts';
+import type { Provision } from '../trust/state.ts';
+import type { Bootloader } from './bootloader.ts';
+import { install } from './install.ts';
+import type { NodeAccess } from './nodes.ts';
+import type { Provisioning } from './provision.ts';
+import { signReport } from './report.ts';
+import type { Slots } from './slots.ts';
+import { withConfirmed, type DeviceStateFile } from './state.ts';
+import { confirmedOf, provisionOf, remember, trustStateOf } from './trust-memory.ts';
+
+export type AgentEvent =
+  | { readonly type: 'refused'; readonly node: string; readonly code: string; readonly about: string }
+  | { readonly type: 'unreachable'; readonly node: string; readonly code: string }
+  | { readonly type: 'accepted'; readonly node: string; readonly line: string; readonly freshness: string; readonly size: number }
+  | { readonly type: 'installing'; readonly digest: string; readonly version: string; readonly bytes: number }
+  | { readonly type: 'progress'; readonly done: number; readonly total: number; readonly source: string }
+  | { readonly type: 'liar'; readonly node: string; readonly code: string };
+
+/** What one round came to. */
+export interface PollResult {
+  readonly outcome: 'up-to-date' | 'installed' | 'rolled-back' | 'refused';
+  /** `fresh(own clock)`, `stale(age)`, ...; of the line that decided. */
+  readonly freshness?: string;
+  readonly version?: string;
+  readonly digest?: string;
+  /** The image was stored unchanged and not run. */
+  readonly opaque?: boolean;
+  /** Why it was refused, and by whom it came; the last of them when every node was. */
+  readonly code?: Code;
+  readonly message?: string;
+}
+
+export interface AgentParts {
+  readonly provisioning: Provisioning;
+  readonly state: DeviceStateFile;
+  readonly slots: Slots;
+  readonly bootloader: Bootloader;
+  readonly nodes: readonly NodeAccess[];
+  readonly key: PrivateKey;
+  readonly clock: Clock;
+  /** Whether the owner agrees to install on a stale proof (T18). */
+  readonly consent: boolean;
+  /** A person asked for a release whose trial failed before (T19). */
+  readonly retry?: boolean;
+  readonly onEvent?: (event: AgentEvent) => void;
+}
+
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #provision: Provision;
+  /** Nodes that gave a proof or image that was refused come last. */
+  readonly #distrusted = new Set<string>();
+  #turn = 0;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    this.#provision = provisionOf(parts.provisioning);
+  }
+
+  /** One round: ask, judge, fetch, install, report. Never throws for what a node did. */
+  async poll(): Promise<PollResult> {
+    try {
+      await this.#rememberConfirmed();
+      const lines = await this.#judgeLines();
+      const confirmed = confirmedOf(this.#parts.state.state);
+      const choice = chooseRelease(lines, confirmed);
+      const deciding = choice?.judged ?? lines[0];
+      const freshness = deciding && freshnessText(deciding.freshness);
+      if (!choice) return { outcome: 'up-to-date', ...(freshness && { freshness }) };
+      this.#checkFreshness(choice.judged.freshness);
+      return await this.#obtain(choice);
+    } catch (error) {
+      if (error instanceof FirmamentError)
+        return { outcome: 'refused', code: error.code, message: error.message };
+      throw error;
+    }
+  }
+
+  // Power may have gone between a trial's confirm and the memory of it.
+  async #rememberConfirmed(): Promise<void> {
+    const { slots, state } = this.#parts;
+    const { active } = slots.state;
+    const image = active && slots.state.slots[active];
+    if (!image?.confirmed) return;
+    await state.update((before) =>
+      withConfirmed(before, image.line, { sequence: image.sequence, digest: image.digest }),
+    );
+  }
+
+  /** Each followed line with the best proof that any node gives: fresh rather than stale. */
+  async #judgeLines(): Promise<readonly JudgedLine[]> {
+    const judged: JudgedLine[] = [];
+    let refusal: unknown;
+    for (const position of this.#provision.lines.keys()) {
+      const found = await this.#judgeLine(position);
+      if ('refusal' in found) refusal = found.refusal;
+      else judged.push(found);
+    }
+    if (judged.length === 0) throw refusal ?? new FirmamentError('DEVICE_NO_NODE');
+    return judged;
+  }
+
+  async #judgeLine(position: number): Promise<JudgedLine | { readonly refusal: unknown }> {
+    let stale: JudgedLine | undefined;
+    let refusal: unknown;
+    for (const node of this.#order()) {
+      try {
+        const judged = await this.#askProof(node, position);
+        if (judged.freshness.kind === 'fresh') return judged;
+        stale = judged;
+      } catch (error) {
+        refusal = this.#note(node, error, 'proof', refusal);
+      }
+    }
+    return stale ?? { refusal };
+  }
+
+  async #askProof(node: NodeAccess, position: number): Promise<JudgedLine> {
+    const { provisioning, state, clock } = this.#parts;
+    const { line } = this.#provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
+    const proof = await node.latest(line);
+    const memory = trustStateOf(provisioning, state.state);
+    const accepted = acceptProof(this.#provision, memory, position, proof, clock());
+    await state.update((before) => remember(provisioning, before, position, accepted.state));
+    this.#emit({
+      type: 'accepted',
+      node: node.name,
+      line: provisioning.lines[position]?.text ?? '',
+      freshness: freshnessText(accepted.judged.freshness),
+      size: accepted.judged.proven.head.size,
+    });
+    return accepted.judged;
+  }
+
+  // T18: stale is not fresh, and not never.
+  #checkFreshness(freshness: Freshness): void {
+    if (freshness.kind === 'fresh') return;
+    const { staleInstall } = this.#provision;
+    check(staleInstall !== 'never', 'TRUST_STALE', freshnessText(freshness));
+    check(staleInstall === 'allow' || this.#parts.consent, 'DEVICE_CONSENT_NEEDED', freshnessText(freshness));
+  }
+
+  async #obtain(choice: Choice): Promise<PollResult> {
+    let refusal: unknown;
+    for (const node of this.#order()) {
+      let release: VerifiedRelease;
+      try {
+        const line = choice.judged.followed.line;
+        const envelope = await node.release(line, choice.digest);
+        const confirmed = confirmedOf(this.#parts.state.state);
+        release = acceptRelease(choice.judged, envelope, confirmed);
+        check(hex(release.digest) === hex(choice.digest), 'TRUST_NOT_NEWEST', 'another release than the one asked for');
+      } catch (error) {
+        refusal = this.#note(node, error, 'release', refusal);
+        continue;
+      }
+      return this.#install(choice, release);
+    }
+    throw refusal ?? new FirmamentError('DEVICE_NO_NODE');
+  }
+
+  async #install(choice: Choice, release: VerifiedRelease): Promise<PollResult> {
+    const { slots, bootloader, provisioning } = this.#parts;
+    const outcome = await install({
+      release,
+      line: choice.judged.followed.line,
+      provisioning,
+      slots,
+      bootloader,
+      nodes: this.#order(),
+      retry: this.#parts.retry ?? false,
+      onStart: (bytes) =>
+        this.#emit({ type: 'installing', digest: hex(release.digest), version: release.claims.version, bytes }),
+      onProgress: (done, total, source) => this.#emit({ type: 'progress', done, total, source }),
+      onLiar: (node) => {
+        this.#distrusted.add(node);
+        this.#emit({ type: 'liar', node, code: 'DEVICE_DOWNLOAD_MISMATCH' });
+      },
+    });
+    await this.#rememberConfirmed();
+    const freshness = freshnessText(choice.judged.freshness);
+    await this.#report(choice, release, outcome, freshness);
+    const { failure } = outcome;
+    return {
+      outcome: failure ? 'rolled-back' : 'installed',
+      freshness,
+      version: release.claims.version,
+      digest: hex(release.digest),
+      opaque: outcome.opaque,
+      ...(failure && { code: failure.code, message: failure.message }),
+    };
+  }
+
+  /** Reporting is a courtesy to the author: that it fails changes nothing on the device. */
+  async #report(
+    choice: Choice,
+    release: VerifiedRelease,
+    outcome: Awaited<ReturnType<typeof install>>,
+    freshness: string,
+  ): Promise<void> {
+    const { state, key, provisioning } = this.#parts;
+    const { counter } = await state.update((before) => ({ ...before, counter: before.counter + 1 }));
+    const report = signReport(key, provisioning.root, {
+      digest: release.envelope.envelope.digest,
+      referenceUri: release.envelope.manifest.referenceUri ?? '',
+      records: outcome.records,
+      result: outcome.result,
+      counter,
+      headSize: choice.judged.proven.head.size,
+      freshness,
+      opaque: outcome.opaque,
+    });
+    for (const node of this.#order()) {
+      try {
+        await node.report(report);
+        return;
+      } catch (error) {
+        if (!codeOf(error)) throw error;
+      }
+    }
+  }
+
+  /** The nodes to ask, a different one first each time; those that lied come last. */
+  #order(): readonly NodeAccess[] {
+    const { nodes } = this.#parts;
+    const from = this.#turn++ % Math.max(1, nodes.length);
+    return [...nodes.slice(from), ...nodes.slice(0, from)].toSorted(
+      (a, b) => Number(this.#distrusted.has(a.name)) - Number(this.#distrusted.has(b.name)),
+    );
+  }
+
+  // A node that can't be reached says nothing; one whose answer is refused lied, or is behind.
+  #note(node: NodeAccess, error: unknown, about: string, before: unknown): unknown {
+    const code = codeOf(error);
+    if (!code) throw error;
+    if (/^(NET|NODE)_/.test(code)) {
+      this.#emit({ type: 'unreachable', node: node.name, code });
+      return before ?? error;
+    }
+    this.#distrusted.add(node.name);
+    this.#emit({ type: 'refused', node: node.name, code, about });
+    return error;
+  }
+
+  #emit(event: AgentEvent): void {
+    this.#parts.onEvent?.(event);
+  }
+}

@@ -1,0 +1,98 @@
+/** One device, put together from its folder: provisioning, key, state, slots, bootloader, agent. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { privateKey } from '#crypto';
+import type { Clock } from '../clock.ts';
+import { decodePrivateKey, encodePrivateKey } from '../cose/key.ts';
+import { check } from '../errors.ts';
+import { createClient } from '../net/client.ts';
+import { nodesOf } from '../registry/policy.ts';
+import { Agent, type AgentEvent } from './agent.ts';
+import { startBootloader, type BootEvent, type Bootloader } from './bootloader.ts';
+import { nodeRunner } from './firmware-process.ts';
+import { retrievalNodes } from './nodes.ts';
+import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
+import { openSlots, type Slots } from './slots.ts';
+import { openDeviceState, type DeviceStateFile } from './state.ts';
+
+export interface DeviceOptions {
+  readonly clock: Clock;
+  readonly consent?: boolean;
+  readonly retry?: boolean;
+  /** Names of the nodes to ask; all retrieval nodes of the root otherwise. */
+  readonly onlyNodes?: readonly string[];
+  readonly onAgentEvent?: (event: AgentEvent) => void;
+  readonly onBootEvent?: (event: BootEvent) => void;
+}
+
+export interface Device extends AsyncDisposable {
+  readonly provisioning: Provisioning;
+  readonly slots: Slots;
+  readonly state: DeviceStateFile;
+  readonly bootloader: Bootloader;
+  readonly agent: Agent;
+}
+
+const PROVISIONING = 'provisioning.json';
+const MAX_FILE = 4 << 20;
+
+/**
+ * Opens and boots the device in `directory` (provisioning.json, its key, state/, slots/).
+ * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT.
+ */
+export async function openDevice(directory: string, options: DeviceOptions): Promise<Device> {
+  await using cleanup = new AsyncDisposableStack();
+  const file = join(directory, PROVISIONING);
+  const provisioning = parseProvisioning(readBounded(file));
+  const key = decodePrivateKey(readBounded(resolve(dirname(file), provisioning.keyFile)));
+  const state = await openDeviceState({ directory: join(directory, 'state'), floor: provisioning.floor });
+  const slots = await openSlots({ directory: join(directory, 'slots') });
+  const bootloader = cleanup.use(
+    await startBootloader({
+      slots,
+      run: nodeRunner(process.execPath),
+      lowestOf: (line) => state.state.lines.get(line)?.lowest,
+      ...(options.onBootEvent && { onEvent: options.onBootEvent }),
+    }),
+  );
+  const { root } = provisioning;
+  const client = cleanup.use(
+    createClient({
+      pins: (origin) => nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
+    }),
+  );
+  const agent = new Agent({
+    provisioning,
+    state,
+    slots,
+    bootloader,
+    nodes: retrievalNodes(root, client, provisioning.name, options.onlyNodes),
+    key,
+    clock: options.clock,
+    consent: options.consent ?? false,
+    retry: options.retry ?? false,
+    ...(options.onAgentEvent && { onEvent: options.onAgentEvent }),
+  });
+  const owned = cleanup.move();
+  return { provisioning, slots, state, bootloader, agent, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function readBounded(path: string): Uint8Array {
+  const bytes = new Uint8Array(readFileSync(path));
+  check(bytes.length <= MAX_FILE, 'DEVICE_PROVISIONING_INVALID', `${path} is too large`);
+  return bytes;
+}
+
+/** Makes a device's folder, as its maker does. Refuses to touch one that is there. Errors: DEVICE_PROVISIONING_INVALID. */
+export function provisionDevice(
+  directory: string,
+  input: Omit<Parameters<typeof encodeProvisioning>[0], 'keyFile'>,
+): void {
+  check(!existsSync(join(directory, PROVISIONING)), 'DEVICE_PROVISIONING_INVALID', 'the folder is a device already');
+  const bytes = encodeProvisioning({ ...input, keyFile: 'device.key' });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const key = privateKey('Ed25519', new Uint8Array(randomBytes(32)));
+  writeFileSync(join(directory, 'device.key'), encodePrivateKey(key), { mode: 0o600 });
+  writeFileSync(join(directory, PROVISIONING), bytes);
+}

@@ -1,0 +1,116 @@
+/** Installing one accepted release: the manifest's own sequences, over the inactive slot, up to a decided trial. */
+import { equal, hex } from '../bytes.ts';
+import { check, codeOf, fail, FirmamentError } from '../errors.ts';
+import { lineText, type Line } from '../registry/line.ts';
+import { processManifest } from '../suit/process.ts';
+import type { ReportEntry } from '../suit/record.ts';
+import { failureOf, type Failure } from '../suit/report.ts';
+import type { VerifiedRelease } from '../trust/release.ts';
+import type { Bootloader } from './bootloader.ts';
+import { firmwarePort } from './component.ts';
+import { downloadImage } from './download.ts';
+import type { NodeAccess } from './nodes.ts';
+import type { Provisioning } from './provision.ts';
+import type { SlotImage } from './slot-state.ts';
+import type { Slots } from './slots.ts';
+
+export interface InstallOptions {
+  readonly release: VerifiedRelease;
+  readonly line: Line;
+  readonly provisioning: Provisioning;
+  readonly slots: Slots;
+  readonly bootloader: Bootloader;
+  readonly nodes: readonly NodeAccess[];
+  readonly retry: boolean;
+  readonly onStart: (bytes: number) => void;
+  readonly onProgress: (done: number, total: number, source: string) => void;
+  readonly onLiar: (node: string) => void;
+}
+
+export interface InstallOutcome {
+  readonly records: readonly ReportEntry[];
+  readonly result: true | Failure;
+  readonly failure: FirmamentError | undefined;
+  readonly opaque: boolean;
+}
+
+/**
+ * Runs payload-fetch and install into the inactive slot, validates what is there, and invokes it: the
+ * bootloader's trial decides. What a manifest or image is refused for is in the outcome, for the report.
+ * Errors: only those that leave nothing to report (DEVICE_DOWNLOAD_FAILED, DEVICE_TRIAL_FAILED_BEFORE, ...).
+ */
+export async function install(options: InstallOptions): Promise<InstallOutcome> {
+  const { release, slots, bootloader, provisioning } = options;
+  const image = imageOf(options);
+  const file = await slots.begin(image, { retry: options.retry });
+  options.onStart(image.size);
+  const records: ReportEntry[] = [];
+  const port = firmwarePort({
+    vendorId: provisioning.vendorId,
+    classId: provisioning.classId,
+    files: slots.files,
+    file: () => file,
+    fetch: () => download(options, image, file),
+    async invoke() {
+      await slots.complete();
+      await bootloader.reboot();
+    },
+  });
+  try {
+    await processManifest(release.envelope, {
+      sections: ['payload-fetch', 'install', 'validate', 'load', 'invoke'],
+      port,
+      limits: { imageBytes: image.size },
+      onRecord: (entry) => void records.push(entry),
+    });
+    // A manifest need not say invoke: what was installed is what boots next.
+    if (slots.state.incoming) {
+      await slots.complete();
+      await bootloader.reboot();
+    }
+    const { active } = slots.state;
+    const booted = active && slots.state.slots[active]?.digest === image.digest;
+    check(booted === true, 'DEVICE_TRIAL_FAILED');
+    return { records, result: true, failure: undefined, opaque: bootloader.status.kind === 'opaque' };
+  } catch (error) {
+    if (!(error instanceof FirmamentError)) throw error;
+    // A download that came to nothing is tried again: what is on the storage stays.
+    if (codeOf(error) === 'DEVICE_DOWNLOAD_FAILED') throw error;
+    return { records, result: failureOf(error), failure: error, opaque: false };
+  }
+}
+
+// The one image that this device takes from the manifest, as its shared sequence names it.
+function imageOf({ release, line }: InstallOptions): SlotImage {
+  const { manifest } = release.envelope;
+  const own = manifest.images.filter(({ componentIndex }) => componentIndex === 0);
+  const [image] = own;
+  check(
+    image !== undefined && image.algorithm === 'SHA-256' && own.every(({ digest }) => equal(digest, image.digest)),
+    'DEVICE_OPERATION_UNSUPPORTED',
+    'a manifest with one image of a SHA-256 digest is what this device installs',
+  );
+  return {
+    digest: hex(release.digest),
+    line: lineText(line),
+    sequence: release.sequence,
+    version: release.claims.version,
+    sha256: hex(image.digest),
+    size: image.size ?? fail('DEVICE_OPERATION_UNSUPPORTED', 'the manifest names no image-size'),
+  };
+}
+
+// Every holder that the device knows; the digest decides. The manifest's ipfs: URI is resolved over them.
+async function download(options: InstallOptions, image: SlotImage, file: string): Promise<void> {
+  const { slots, nodes, onProgress, onLiar } = options;
+  const sha256 = Uint8Array.fromHex(image.sha256);
+  const { liars } = await downloadImage({
+    files: slots.files,
+    file,
+    size: image.size,
+    sha256: image.sha256,
+    sources: nodes.map((node) => node.image(sha256)),
+    onProgress: (done, source) => onProgress(done, image.size, source),
+  });
+  for (const liar of liars) onLiar(liar);
+}

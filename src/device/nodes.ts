@@ -1,0 +1,95 @@
+/** The retrieval nodes that a device may ask, none of them trusted: which to try, and what each answers. */
+import { hex } from '../bytes.ts';
+import {
+  decodeLatest,
+  ENVELOPE_MEDIA,
+  imagePath,
+  latestPath,
+  MAX_ENVELOPE,
+  MAX_LATEST,
+  releasePath,
+  REPORT_MEDIA,
+} from '../api/retrieval.ts';
+import type { Client } from '../net/client.ts';
+import type { Line } from '../registry/line.ts';
+import { lineText } from '../registry/line.ts';
+import { nodesOf, type NamedNode } from '../registry/policy.ts';
+import type { Root } from '../registry/root.ts';
+import type { ImageSource } from './download.ts';
+import { httpImageSource } from './image-source.ts';
+
+/** One node as a device sees it. */
+export interface NodeAccess {
+  /** OPERATOR/NODE. */
+  readonly name: string;
+  /** The update proof of a line. Errors: NET_*, CBOR_*, LINE_*. */
+  latest(line: Line): Promise<Uint8Array>;
+  /** A release's envelope. Errors: NET_*, RELEASE_*. */
+  release(line: Line, digest: Uint8Array): Promise<Uint8Array>;
+  image(sha256: Uint8Array): ImageSource;
+  /** Errors: NET_*. */
+  report(bytes: Uint8Array): Promise<void>;
+}
+
+const ANSWER_MS = 15_000;
+
+/** The retrieval nodes of the root's policy; `only` narrows them by name. */
+export function retrievalNodes(
+  root: Root,
+  client: Client,
+  deviceName: string,
+  only?: readonly string[],
+): readonly NodeAccess[] {
+  return nodesOf(root.policy)
+    .filter(({ name, node }) => node.roles.includes('retrieval') && (!only || only.includes(name)))
+    .map((named) => nodeAccess(named, client, deviceName));
+}
+
+function nodeAccess({ name, node }: NamedNode, client: Client, deviceName: string): NodeAccess {
+  const get = async (
+    path: string,
+    maxBytes: number,
+    headers: Record<string, string>,
+  ): Promise<Uint8Array> => {
+    const { body } = await client.request({
+      url: node.url + path,
+      headers,
+      maxBytes,
+      timeoutMs: ANSWER_MS,
+    });
+    return body;
+  };
+  return {
+    name,
+    async latest(line) {
+      const headers = { 'firmament-transaction': '4', 'firmament-device': deviceName };
+      return decodeLatest(await get(latestPath(line), MAX_LATEST, headers)).proof;
+    },
+    release(line, digest) {
+      const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;
+      return get(path, MAX_ENVELOPE, { 'firmament-transaction': '6', accept: ENVELOPE_MEDIA });
+    },
+    image: (sha256) =>
+      httpImageSource({
+        name,
+        url: node.url + imagePath(sha256),
+        client,
+        headers: { 'firmament-transaction': '8' },
+      }),
+    async report(bytes) {
+      await client.request({
+        method: 'POST',
+        url: `${node.url}/v1/reports`,
+        headers: { 'content-type': REPORT_MEDIA },
+        body: bytes,
+        maxBytes: 4096,
+        timeoutMs: ANSWER_MS,
+      });
+    },
+  };
+}
+
+/** For log lines. */
+export function shortDigest(digest: Uint8Array): string {
+  return hex(digest).slice(0, 16);
+}

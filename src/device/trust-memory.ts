@@ -1,0 +1,49 @@
+/** Between what a device keeps on its storage and what `trust/` reasons about. */
+import { fromHex, hex } from '../bytes.ts';
+import type { Confirmed, Provision, TrustState } from '../trust/state.ts';
+import type { Provisioning } from './provision.ts';
+import { withProof, type DeviceState } from './state.ts';
+
+export function provisionOf(provisioning: Provisioning): Provision {
+  return {
+    root: provisioning.root,
+    lines: provisioning.lines.map(({ line, anchor }) => ({ line, anchor })),
+    staleInstall: provisioning.staleInstall,
+  };
+}
+
+export function trustStateOf(provisioning: Provisioning, state: DeviceState): TrustState {
+  return {
+    head: state.head && { size: state.head.size, root: fromHex(state.head.root) },
+    floor: state.floor,
+    lowest: provisioning.lines.map(({ text }) => state.lines.get(text)?.lowest ?? 0n),
+    confirmed: confirmedOf(state),
+  };
+}
+
+/** The release confirmed last on this device: sequences of all its tracks share one order. */
+export function confirmedOf(state: DeviceState): Confirmed | null {
+  let last: Confirmed | null = null;
+  for (const { confirmed } of state.lines.values()) {
+    if (confirmed && (!last || confirmed.sequence > last.sequence))
+      last = { sequence: confirmed.sequence, digest: fromHex(confirmed.digest) };
+  }
+  return last;
+}
+
+/** The device's state once a proof of its line at `position` was accepted. */
+export function remember(
+  provisioning: Provisioning,
+  state: DeviceState,
+  position: number,
+  accepted: TrustState,
+): DeviceState {
+  const line = provisioning.lines[position]?.text;
+  if (!accepted.head || line === undefined) return state;
+  return withProof(state, {
+    head: { size: accepted.head.size, root: hex(accepted.head.root) },
+    floor: accepted.floor,
+    line,
+    lowest: accepted.lowest[position] ?? 0n,
+  });
+}
