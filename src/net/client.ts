@@ -85,7 +85,7 @@ interface Exchange {
   readonly answered: () => void;
 }
 
-/** A client with its own connections; dispose of it to close them. */
+/** A client with its own connections; dispose of it to close them. Errors: NET_CERTIFICATE_INVALID. */
 export function createClient(options: ClientOptions): Client {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const agent = new PinnedAgent(options.credentials, timeouts.connect, 30_000);

@@ -106,6 +106,8 @@ test('an identity says its pin, and a certificate gives it back', () => {
   assert.equal(identity.spkiSha256.length, 32);
   assert.deepEqual(spkiSha256(identity.certificatePem), identity.spkiSha256);
   assert.throws(() => spkiSha256('nonsense'), { code: 'NET_CERTIFICATE_INVALID' });
+  const mixed = { ...identity, privateKeyPem: peer.privateKeyPem };
+  assert.throws(() => clientFor({ credentials: mixed }), { code: 'NET_CERTIFICATE_INVALID' });
   assert.throws(
     () =>
       createServer({
@@ -260,13 +262,19 @@ test('a stream gives the whole body', async () => {
 test('silence, stalling and dripping end in NET_TIMEOUT', async () => {
   await assert.rejects(get('/silent', { timeoutMs: 50 }), { code: 'NET_TIMEOUT' });
   await using hasty = clientFor({ timeouts: { idle: 80 } });
+  const since = performance.now();
   for (const path of ['/stalls', '/drips'])
-    await assert.rejects(hasty.request({ url: origin + path, maxBytes: 1000 }), {
-      code: 'NET_TIMEOUT',
-    });
+    await assert.rejects(
+      hasty.request({ url: origin + path, maxBytes: 10_000, timeoutMs: 5_000 }),
+      {
+        code: 'NET_TIMEOUT',
+      },
+    );
+  // by its own bound each, not by the total
+  assert.ok(performance.now() - since < 2_000);
 });
 
-test('a server that never finishes its handshake', async () => {
+test('a server that never finishes its handshake', { timeout: 3_000 }, async () => {
   const mute = createTcpServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => mute.once('listening', resolve));
   const url = `https://127.0.0.1:${(mute.address() as AddressInfo).port}/`;

@@ -2,10 +2,10 @@
 import { Agent } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { connect, createSecureContext } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import { equal } from '../bytes.ts';
-import { FirmamentError } from '../errors.ts';
+import { fail, FirmamentError } from '../errors.ts';
 import { peerSpkiSha256 } from './tls.ts';
 import type { TlsCredentials } from './tls.ts';
 
@@ -20,13 +20,14 @@ export interface PinnedRequestOptions extends RequestOptions {
  * before the socket is given to a request. Sessions are never resumed: a resumed one shows no fresh proof.
  */
 export class PinnedAgent extends Agent {
-  readonly #credentials: TlsCredentials | undefined;
+  readonly #context: SecureContext;
   readonly #connectMs: number;
   readonly #connecting = new Set<TLSSocket>();
 
+  /** Errors: NET_CERTIFICATE_INVALID. */
   constructor(credentials: TlsCredentials | undefined, connectMs: number, idleMs: number) {
-    super({ keepAlive: true, maxCachedSessions: 0, timeout: idleMs, scheduling: 'lifo' });
-    this.#credentials = credentials;
+    super({ keepAlive: true, timeout: idleMs, scheduling: 'lifo' });
+    this.#context = secureContext(credentials);
     this.#connectMs = connectMs;
   }
 
@@ -45,12 +46,8 @@ export class PinnedAgent extends Agent {
       host: host ?? '127.0.0.1',
       port: Number(port),
       ...(servername && { servername }),
-      ...(this.#credentials && {
-        cert: this.#credentials.certificatePem,
-        key: this.#credentials.privateKeyPem,
-      }),
+      secureContext: this.#context,
       ALPNProtocols: ['http/1.1'],
-      minVersion: 'TLSv1.2',
       rejectUnauthorized: false,
     });
     this.#connecting.add(socket);
@@ -74,6 +71,17 @@ export class PinnedAgent extends Agent {
   override destroy(): void {
     for (const socket of this.#connecting) socket.destroy();
     super.destroy();
+  }
+}
+
+function secureContext(credentials: TlsCredentials | undefined): SecureContext {
+  try {
+    return createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(credentials && { cert: credentials.certificatePem, key: credentials.privateKeyPem }),
+    });
+  } catch (cause) {
+    return fail('NET_CERTIFICATE_INVALID', undefined, {}, cause);
   }
 }
 
