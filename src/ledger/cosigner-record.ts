@@ -62,6 +62,13 @@ function parseRecord(bytes: Uint8Array, { key, replica }: CosignerRecordOptions)
   }
 }
 
+function encodeRecord(
+  { key, replica }: CosignerRecordOptions,
+  { size, root, time }: Signed,
+): Uint8Array {
+  return encode([TAG, replica.origin, key.publicKey.bytes, size, root, time]);
+}
+
 /** Signs heads of one log with one key. Owns the record's file; one process at a time. */
 export class CosignerRecord {
   readonly #options: CosignerRecordOptions;
@@ -129,10 +136,7 @@ export class CosignerRecord {
       size,
     });
     const last = { size, root: root.slice(), time: Math.max(time, this.#last.time) };
-    replaceDurably(
-      file,
-      encode([TAG, replica.origin, key.publicKey.bytes, last.size, last.root, last.time]),
-    );
+    replaceDurably(file, encodeRecord(this.#options, last));
     this.#last = last;
     return signCosignature(
       key,

@@ -65,10 +65,10 @@ test('what arrives together shares a block, and a refusal is told to whom it bel
 test('groups share a block up to its bound, the rest goes into the next', async () => {
   const { ledger, replica } = localLedger();
   await ledger.submit(registration);
-  await Promise.all([ledger.submit(declarations(400)), ledger.submit(declarations(400, 400))]);
+  await Promise.all([ledger.submit(declarations(260)), ledger.submit(declarations(260, 260))]);
   assert.equal(replica.head().height, 3);
   await Promise.all(
-    Array.from({ length: 200 }, (_, i) => ledger.submit([declaration(author, 800 + i)])),
+    Array.from({ length: 150 }, (_, i) => ledger.submit([declaration(author, 520 + i)])),
   );
   assert.equal(replica.head().height, 5);
   const follower = openedReplica(network).replica;

@@ -19,12 +19,14 @@ async function nextHead(replica: Replica, waitMs: number, signal?: AbortSignal):
   const { promise, resolve } = Promise.withResolvers<void>();
   const stop = replica.onHead(() => resolve());
   const timer = setTimeout(resolve, waitMs);
-  signal?.addEventListener('abort', () => resolve(), { once: true });
+  const aborted = (): void => resolve();
+  signal?.addEventListener('abort', aborted);
   if (signal?.aborted) resolve();
   try {
     await promise;
   } finally {
     clearTimeout(timer);
     stop();
+    signal?.removeEventListener('abort', aborted);
   }
 }

@@ -87,21 +87,6 @@ test('every leaf has its path and every size its consistency', () => {
   assert.throws(() => replica.entry(size), { code: 'LEDGER_HEIGHT_UNKNOWN' });
 });
 
-test('T15: the epoch at the end of a block holds the roots of map and state, and links to the one before', () => {
-  const { replica } = openedReplica(network);
-  ordered(replica, network, registration, network.genesis.time + 5);
-  const { epoch, size } = replica.head();
-  assert.equal(size, 3);
-  assert.equal(epoch.previous, 0);
-  assert.equal(epoch.time, network.genesis.time + 5);
-  const before = replica.headAt(0).epoch;
-  assert.notDeepEqual(epoch.stateRoot, before.stateRoot);
-  assert.notDeepEqual(epoch.mapRoot, before.mapRoot);
-  // Time is "not before": an orderer's clock that goes back does not take the ledger with it.
-  ordered(replica, network, [declaration(author, 0)], network.genesis.time - 100);
-  assert.equal(replica.head().time, network.genesis.time + 5);
-});
-
 test('the map is readable as of every older height, until it is pruned', () => {
   const { replica } = openedReplica(network);
   ordered(replica, network, registration);
