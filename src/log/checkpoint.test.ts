@@ -40,6 +40,15 @@ test('one head has one text', () => {
   for (const one of bad) assert.throws(() => parseCheckpoint(one), code, JSON.stringify(one));
 });
 
+test('each rule of the form stands by itself', () => {
+  const because = (bad: string, message: string) =>
+    assert.throws(() => parseCheckpoint(bad), { ...code, message });
+  because('x'.repeat(10_000), 'longer than the bound');
+  because(`${text}extension\n`, 'a checkpoint has exactly three lines');
+  because(text.replace('\n12\n', '\n012\n'), 'not a decimal size');
+  because(text.replace('AQE', 'AQE '), 'not the one form');
+});
+
 test('what is no head has no text', () => {
   for (const size of [-1, 1.5, 2 ** 53, Number.NaN])
     assert.throws(() => formatCheckpoint({ origin, size, root }), code);

@@ -82,6 +82,16 @@ test('a cosignature holds for its key, name, head and time only', () => {
   for (const one of wrong) assert.throws(() => verifyCosignature(...one), invalid);
 });
 
+test('a key of another curve signs no cosignatures', () => {
+  const ecdsa = privateKey('P-256', new Uint8Array(32).fill(9));
+  assert.throws(() => signCosignature(ecdsa, name, checkpoint, time), {
+    code: 'LOG_COSIGNATURE_MALFORMED',
+  });
+  const signature = sign(ecdsa, cosignatureMessage(checkpoint, time));
+  const signed = { keyId: keyId(name, ecdsa.publicKey), time, signature };
+  assert.throws(() => verifyCosignature(ecdsa.publicKey, name, checkpoint, signed), invalid);
+});
+
 test('a cosignature has a time', () => {
   for (const bad of [0, -1, 1.5, 2 ** 53, Number.NaN]) {
     assert.throws(() => signCosignature(key, name, checkpoint, bad), {
@@ -99,8 +109,10 @@ test('a cosignature has a time', () => {
   assert.throws(() => cosignatureOf(timeless), { code: 'LOG_COSIGNATURE_MALFORMED' });
   const far = { ...timeless, signature: new Uint8Array(72).fill(255) };
   assert.throws(() => cosignatureOf(far), { code: 'LOG_COSIGNATURE_MALFORMED' });
-  const short = { ...timeless, signature: new Uint8Array(71).fill(1) };
-  assert.throws(() => cosignatureOf(short), { code: 'LOG_COSIGNATURE_MALFORMED' });
+  for (const length of [8 + 63, 8 + 65]) {
+    const odd = { ...timeless, signature: new Uint8Array(length).fill(1, 5) };
+    assert.throws(() => cosignatureOf(odd), { code: 'LOG_COSIGNATURE_MALFORMED' });
+  }
 });
 
 test('time 0 is refused even when it is signed', () => {

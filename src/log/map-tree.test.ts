@@ -171,6 +171,8 @@ test('a missing or damaged page is refused', () => {
   const page = store.get(path) as Uint8Array;
   store.put(path, page.slice(0, -1));
   assert.throws(() => proveMap(store, key), { code: 'LOG_MAP_PAGE_CORRUPT' });
+  store.put(path, new Uint8Array(3));
+  assert.throws(() => proveMap(store, key), { code: 'LOG_MAP_PAGE_CORRUPT' });
   store.put(path, new Uint8Array([0, 0, 1, 0]));
   assert.throws(() => updateMap(store, all), { code: 'LOG_MAP_PAGE_CORRUPT' });
   store.pages.delete(path);

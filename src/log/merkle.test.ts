@@ -152,6 +152,14 @@ test('sizes up to 2^63 - 1 keep exact path lengths', () => {
   const siblings = Array.from({ length: 62 }, () => other);
   const top = rootFromInclusion({ leafHash: leaf, index: size - 1n, size, path: siblings });
   verifyInclusion({ leafHash: leaf, index: size - 1n, size, path: siblings, root: top });
+  // One size further the path would have 64 hashes: it is out of range, however well they fit.
+  const over = { leafHash: leaf, index: 0n, size: (1n << 63n) + 1n };
+  assert.throws(
+    () => rootFromInclusion({ ...over, path: Array.from({ length: 64 }, () => leaf) }),
+    {
+      code: 'LOG_PROOF_MALFORMED',
+    },
+  );
   assert.throws(
     () => verifyInclusion({ leafHash: leaf, index: 0n, size, path: siblings, root: top }),
     { code: 'LOG_PROOF_MALFORMED' },

@@ -50,6 +50,8 @@ test('anything else is refused', () => {
     `\n${line}`,
     `\n\n${line}`,
     example.slice(0, -1),
+    `${example.slice(0, -1)}x`,
+    example.replace('nAM=', 'nAM= more'),
     `${example}\n`,
     `${text}\n${line}x\n`,
     example.replace('— ', '- '),
@@ -68,6 +70,7 @@ test('anything else is refused', () => {
   ];
   for (const one of bad) assert.throws(() => parseNote(one), code, JSON.stringify(one));
   assert.throws(() => parseSignatureLine(line.slice(0, -1)), code);
+  assert.throws(() => parseSignatureLine(line.replace('nAM=', 'nA\tM=')), code);
   const signature = { name: 'a b', keyId: new Uint8Array(4), signature: new Uint8Array(64) };
   assert.throws(() => formatNote({ text, signatures: [signature] }), code);
   assert.throws(() => formatNote({ text, signatures: [] }), code);

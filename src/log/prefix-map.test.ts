@@ -109,6 +109,12 @@ test('a proof of another shape is malformed', () => {
       { code: 'LOG_MAP_PROOF_MALFORMED' },
       JSON.stringify(change),
     );
+  // Deeper than a key has bits, and otherwise well made.
+  const bitmap = new Uint8Array(33).with(32, 0x80);
+  const deep = { ...present, depth: 257, bitmap, siblings: leaf(c) };
+  assert.throws(() => verifyMapProof({ key: a, value, proof: deep }), {
+    code: 'LOG_MAP_PROOF_MALFORMED',
+  });
   assert.throws(() => verifyMapProof({ key: a.slice(1), value, proof: present }), {
     code: 'LOG_MAP_PROOF_MALFORMED',
   });

@@ -77,6 +77,7 @@ test('the tiles of a log hold its leaf hashes and rebuild its root', () => {
     return [...parseTile(tileBytes(store, 0, index, width), width)];
   });
   assert.deepEqual(read, leaves);
+  for (const width of [0, 257]) assert.throws(() => tileBytes(store, 0, 0, width), code);
   // Tile level 1 holds the roots of the full tiles below.
   const above = parseTile(tileBytes(store, 1, 0, 2), 2);
   assert.deepEqual(above, [root(store, 256), store.get(8, 1)]);
