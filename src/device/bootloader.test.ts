@@ -163,6 +163,15 @@ suite('sample firmware on real processes', { concurrency: 2 }, () => {
     assert.deepEqual(running(allowed), { version: '1.0.0', healthy: true });
   });
 
+  test('an image that was damaged before its trial does not start and is not blamed', async (t) => {
+    const { slots, events, start } = await device(t);
+    await install(slots, 1, sample(1));
+    await diskFiles.write(slots.path('a'), 100, utf8('X'));
+    assert.deepEqual(running(await start()), { kind: 'empty' });
+    assert.deepEqual(slots.state.failed, []);
+    assert.ok(!events.some((event) => event.type === 'started'));
+  });
+
   test('a folder with a long path', async (t) => {
     const long = join(await folder(t), 'x'.repeat(120));
     const { slots, start } = await device(t, long);

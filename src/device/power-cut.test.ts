@@ -29,6 +29,7 @@ function firmware(version: string, sequence: bigint, broken = false): Firmware {
   return { bytes, image };
 }
 
+const zeroth = firmware('0.9.0', 0n);
 const first = firmware('1.0.0', 1n);
 const good = firmware('2.0.0', 2n);
 const bad = firmware('2.0.0', 2n, true);
@@ -37,7 +38,9 @@ const bad = firmware('2.0.0', 2n, true);
 function runner(disk: SimulatedDisk): FirmwareRunner {
   return async (file) => {
     const bytes = await disk.read(file, 0, 1 << 20);
-    const version = [first, good, bad].find((known) => known.image.sha256 === hex(sha256(bytes)));
+    const version = [zeroth, first, good, bad].find(
+      (known) => known.image.sha256 === hex(sha256(bytes)),
+    );
     assert.ok(version, 'started an image that is not whole');
     const healthy = !text(bytes).includes('"unhealthy";');
     return {
@@ -68,11 +71,21 @@ async function update(disk: SimulatedDisk, { bytes, image }: Firmware): Promise<
   return (await startBootloader({ slots, run: runner(disk), healthMs: 0 })).status;
 }
 
-async function device(installed: Firmware | undefined): Promise<SimulatedDisk> {
+async function device(installed: readonly Firmware[]): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
-  if (installed) await update(disk, installed);
+  for (const one of installed) await update(disk, one);
   disk.cut({ names: 'kept', bytes: 'kept' });
   return disk;
+}
+
+// Whatever the boot state calls filled is whole; what it calls incoming is a part of what shall come.
+async function wholeSlots(disk: SimulatedDisk, to: Firmware, kept: boolean): Promise<void> {
+  const slots = await openSlots({ directory: FOLDER, files: disk });
+  for (const slot of ['a', 'b'] as const) if (slots.state.slots[slot]) await slots.verify(slot);
+  const { incoming } = slots.state;
+  if (!incoming || !kept) return;
+  const part = await disk.read(slots.path(incoming.slot), 0, 1 << 20);
+  assert.deepEqual(part, to.bytes.slice(0, part.length));
 }
 
 function running(status: BootStatus): string {
@@ -80,9 +93,15 @@ function running(status: BootStatus): string {
 }
 
 const CASES = [
-  { what: 'an update', from: first, to: good, allowed: [first, good], last: good },
-  { what: 'the first install', from: undefined, to: good, allowed: [good], last: good },
-  { what: 'an update that fails its trial', from: first, to: bad, allowed: [first], last: first },
+  { what: 'an update', from: [zeroth, first], to: good, allowed: [first, good], last: good },
+  { what: 'the first install', from: [], to: good, allowed: [good], last: good },
+  {
+    what: 'an update that fails its trial',
+    from: [zeroth, first],
+    to: bad,
+    allowed: [first],
+    last: first,
+  },
 ] as const;
 
 for (const { what, from, to, allowed, last } of CASES)
@@ -92,7 +111,7 @@ for (const { what, from, to, allowed, last } of CASES)
     const operations = whole.operations;
     const boots: readonly string[] = [
       ...allowed.map(({ image }) => image.sha256),
-      ...(from ? [] : ['empty']),
+      ...(from.length > 0 ? [] : ['empty']),
     ];
 
     const cutAt = async (n: number, when: 'before' | 'after', cut: (typeof CUTS)[number]) => {
@@ -109,6 +128,7 @@ for (const { what, from, to, allowed, last } of CASES)
           assert.ok(operations > 30);
           for (let n = 0; n < operations; n++) {
             const disk = await cutAt(n, when, cut);
+            await wholeSlots(disk, to, cut.bytes === 'kept');
             assert.ok(boots.includes(running(await boot(disk))), `after change ${n}`);
             // and the way on is open
             try {
@@ -121,7 +141,7 @@ for (const { what, from, to, allowed, last } of CASES)
         });
 
     test('and once more during the boot that follows', async () => {
-      for (let n = 0; n < operations; n += 2)
+      for (let n = 0; n < operations; n += 3)
         for (const cut of CUTS)
           for (let again = 0; again < 12; again += 3) {
             const disk = await cutAt(n, 'after', cut);
@@ -134,7 +154,7 @@ for (const { what, from, to, allowed, last } of CASES)
   });
 
 test('a trial whose every start loses power ends after three', async () => {
-  const disk = await device(first);
+  const disk = await device([first]);
   const slots = await openSlots({ directory: FOLDER, files: disk });
   const file = await slots.begin(good.image);
   await disk.write(file, 0, good.bytes);

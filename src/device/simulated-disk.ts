@@ -10,13 +10,13 @@ interface Content {
   durable: Uint8Array;
 }
 
-/** What becomes of unsynced names and of unsynced bytes. */
+/** What becomes of unsynced names and of unsynced bytes. `newest`: only the last change of a name was kept. */
 export interface Cut {
-  readonly names: 'lost' | 'kept';
+  readonly names: 'lost' | 'kept' | 'newest';
   readonly bytes: 'lost' | 'kept' | 'torn';
 }
 
-export const CUTS: readonly Cut[] = (['lost', 'kept'] as const).flatMap((names) =>
+export const CUTS: readonly Cut[] = (['lost', 'kept', 'newest'] as const).flatMap((names) =>
   (['lost', 'kept', 'torn'] as const).map((bytes) => ({ names, bytes })),
 );
 
@@ -29,6 +29,7 @@ export class PowerGone extends Error {
 export class SimulatedDisk implements Files {
   #names = new Map<string, Content>();
   #durableNames = new Map<string, Content>();
+  #newest: ((names: Map<string, Content>) => void) | undefined;
   #operations = 0;
   #fault: { readonly at: number; readonly when: 'before' | 'after' } | undefined;
   #off = false;
@@ -45,7 +46,9 @@ export class SimulatedDisk implements Files {
 
   /** The power goes, if it has not yet, and comes back. */
   cut({ names, bytes }: Cut): void {
-    if (names === 'lost') this.#names = new Map(this.#durableNames);
+    if (names !== 'kept') this.#names = new Map(this.#durableNames);
+    if (names === 'newest') this.#newest?.(this.#names);
+    this.#newest = undefined;
     for (const content of new Set(this.#names.values())) {
       if (bytes === 'lost') content.bytes = content.durable;
       else if (bytes === 'torn') content.bytes = torn(content);
@@ -82,7 +85,7 @@ export class SimulatedDisk implements Files {
       grown.set(content.bytes);
       grown.set(bytes, offset);
       content.bytes = grown;
-      this.#names.set(path, content);
+      if (!this.#names.has(path)) this.#rename((names) => names.set(path, content));
     });
   }
 
@@ -104,13 +107,16 @@ export class SimulatedDisk implements Files {
 
   async rename(from: string, to: string): Promise<void> {
     this.#change(() => {
-      this.#names.set(to, this.#content(from));
-      this.#names.delete(from);
+      const content = this.#content(from);
+      this.#rename((names) => {
+        names.set(to, content);
+        names.delete(from);
+      });
     });
   }
 
   async remove(path: string): Promise<void> {
-    this.#change(() => this.#names.delete(path));
+    this.#change(() => this.#rename((names) => names.delete(path)));
   }
 
   async makeFolder(_path: string): Promise<void> {
@@ -124,7 +130,13 @@ export class SimulatedDisk implements Files {
         this.#durableNames.delete(name);
       for (const [name, content] of this.#names)
         if (inside(name)) this.#durableNames.set(name, content);
+      this.#newest = undefined;
     });
+  }
+
+  #rename(apply: (names: Map<string, Content>) => unknown): void {
+    apply(this.#names);
+    this.#newest = apply;
   }
 
   #content(path: string): Content {
