@@ -56,7 +56,8 @@ export function imagesOf(
   for (const name of ORDER) {
     const sequence = sections.get(name);
     if (sequence === undefined) continue;
-    ways = follow(
+    // As process.ts has it: each section starts from what the shared sequence has set.
+    follow(
       walk,
       ways.map((way) => ({ ...way, current: 0 })),
       sequence,

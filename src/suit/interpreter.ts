@@ -28,10 +28,10 @@ interface Frame {
   soft: boolean;
 }
 
-/** One run over one manifest. Sections share its parameters; it is not used after it has thrown. */
+/** One run over one manifest; not used again after it has thrown. */
 export class Interpreter {
   readonly #machine: Machine;
-  readonly #parameters: Parameters[];
+  #parameters: Parameters[] = [];
   #current: ComponentIndex = 0;
   #strict = true;
   /** Components written and read since order became non-strict. */
@@ -43,7 +43,12 @@ export class Interpreter {
 
   constructor(machine: Machine) {
     this.#machine = machine;
-    this.#parameters = machine.components.map(() => ({}));
+    this.clear();
+  }
+
+  /** Forgets every parameter, as before a section: nothing that an earlier one set is left. */
+  clear(): void {
+    this.#parameters = this.#machine.components.map(() => ({}));
   }
 
   /** Runs a top-level sequence. `key`: its section in records. Errors: see processManifest. */

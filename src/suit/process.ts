@@ -38,8 +38,8 @@ export interface ProcessResult {
 }
 
 /**
- * Runs the sections, the shared sequence before each of them; parameters start empty and last
- * for the run. The first failure ends it. Errors: SUIT_SEQUENCE_ROLLBACK,
+ * Runs the sections, the shared sequence before each of them, each from empty parameters: a section
+ * does the same whether another ran just before it or before a restart. The first failure ends it. Errors: SUIT_SEQUENCE_ROLLBACK,
  * SUIT_COMPONENT_UNSUPPORTED, SUIT_SEVERED_ABSENT, SUIT_STEPS_EXHAUSTED; a condition's or
  * action's own code, with `section`, `offset` and `component` in its details; what the port threw,
  * so located, or SUIT_OPERATION_FAILED when that was no FirmamentError.
@@ -78,6 +78,7 @@ export async function processManifest(
   });
   const ran: SectionName[] = [];
   for (const { name, sequence } of plan) {
+    interpreter.clear();
     if (manifest.sharedSequence !== undefined)
       await interpreter.run('shared', MANIFEST.common, manifest.sharedSequence);
     await interpreter.run(name, SECTION[name], sequence);
