@@ -32,7 +32,7 @@ const IMPURE_NAMES: readonly (readonly [string, RegExp])[] = [
   ['timers', /(?<![.\w$])set(?:Timeout|Interval|Immediate)\b/],
   ['performance', /(?<![.\w$])performance\s*\./],
   ['crypto', /(?<![.\w$#])crypto\s*\./],
-  ['fetch', /(?<![.\w$])fetch\s*\((?!\s*(?:\w+\??\s*:|\)\s*:))/],
+  ['fetch', /(?:\b(?:await|return|void)|=>?|[(?:])\s*fetch\s*\(/],
   ['globalThis', /(?<![.\w$])globalThis\b/],
 ];
 const MAIN_ONLY = /(?<![.\w$])process\s*(?:\.\s*(?:argv|env|on|once|exit)\b|\[)|=\s*process\s*[;,]/;

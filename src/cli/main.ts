@@ -12,17 +12,24 @@ interface Command {
 // Each command is loaded only when it is asked for: all libraries together cost half a second.
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
-    'author',
-    {
-      summary: 'make an author, put it on a network, declare its lines',
-      load: async () => (await import('./author.ts')).author,
-    },
-  ],
-  [
     'demo',
     {
       summary: 'run a whole network on this machine and attack it',
       load: async () => (await import('./demo.ts')).demo,
+    },
+  ],
+  [
+    'author',
+    {
+      summary: 'make and register an author',
+      load: async () => (await import('./author.ts')).author,
+    },
+  ],
+  [
+    'release',
+    {
+      summary: 'build, sign, publish and withdraw releases',
+      load: async () => (await import('./release.ts')).release,
     },
   ],
   [
@@ -40,17 +47,10 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
-    'proof',
+    'device',
     {
-      summary: 'verify an update proof',
-      load: async () => (await import('./proof.ts')).proof,
-    },
-  ],
-  [
-    'release',
-    {
-      summary: 'create, publish, withdraw a release; who holds it',
-      load: async () => (await import('./release.ts')).release,
+      summary: 'run a device that follows lines and boots what it accepts',
+      load: async () => (await import('./device.ts')).device,
     },
   ],
   [
@@ -60,7 +60,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       load: async () => (await import('./suit.ts')).suit,
     },
   ],
-  ['device', { summary: 'make or run a device', load: async () => (await import('./device.ts')).device }],
+  [
+    'proof',
+    {
+      summary: 'verify an update proof',
+      load: async () => (await import('./proof.ts')).proof,
+    },
+  ],
 ]);
 
 function usage(): string {
