@@ -18,7 +18,8 @@ export const CODES = {
   // cose
   COSE_MALFORMED: 'not a COSE message of the shape that is accepted',
   COSE_ALGORITHM_UNSUPPORTED: 'the COSE algorithm is not one of those accepted',
-  COSE_HEADER_INVALID: 'a COSE header parameter is missing, unknown and critical, or in the wrong bucket',
+  COSE_HEADER_INVALID:
+    'a COSE header parameter is missing, unknown and critical, or in the wrong bucket',
   COSE_KEY_INVALID: 'not a COSE_Key of a supported kind, or its values are not valid',
   COSE_SIGNATURE_INVALID: 'the signature does not verify with this key',
   // log
@@ -45,11 +46,14 @@ export const CODES = {
   // registry: statements
   STATEMENT_MALFORMED: 'a statement is not of the documented shape or not in its one encoding',
   STATEMENT_KIND_UNKNOWN: 'a statement of a kind that this registry does not know',
-  STATEMENT_NETWORK: 'a statement without this network as its audience: its author did not consent to publish here',
-  STATEMENT_SIGNER_UNKNOWN: 'a statement whose signer or key is not known to the registry for this kind',
+  STATEMENT_NETWORK:
+    'a statement without this network as its audience: its author did not consent to publish here',
+  STATEMENT_SIGNER_UNKNOWN:
+    'a statement whose signer or key is not known to the registry for this kind',
   STATEMENT_HIGH_S: 'an ECDSA signature with a high s, which the registry refuses',
   STATEMENT_COUNTER: 'a statement whose counter is not above the last one of its signer: a replay',
-  STATEMENT_SUBJECT: 'a statement whose subject is not what its payload is about, or not its signer\'s',
+  STATEMENT_SUBJECT:
+    "a statement whose subject is not what its payload is about, or not its signer's",
   AUTHOR_EXISTS: 'an author with this key is registered already',
   AUTHOR_UNKNOWN: 'no such author is registered',
   AUTHOR_INVALID: 'an author registration whose keys, threshold or name are not acceptable',
@@ -64,10 +68,11 @@ export const CODES = {
   RELEASE_EXISTS: 'the release is registered already',
   RELEASE_UNKNOWN: 'no such release is registered',
   RELEASE_WITHDRAWN: 'the release is withdrawn',
-  RELEASE_SEQUENCE: 'the sequence number is not above the line\'s last, or too far above it',
+  RELEASE_SEQUENCE: "the sequence number is not above the line's last, or too far above it",
   RELEASE_CLAIMS: 'the claims of a release differ from its manifest, or are not acceptable',
   RELEASE_VIA_UNKNOWN: 'the waypoint is not a release of this line that is still allowed',
-  RELEASE_LOWEST: 'the lowest sequence still allowed may only grow, and not beyond the next release',
+  RELEASE_LOWEST:
+    'the lowest sequence still allowed may only grow, and not beyond the next release',
   ATTACHMENT_MISSING: 'a release without its manifest, or another statement with an attachment',
   ATTACHMENT_MISMATCH: 'the attached manifest is not the one that was signed',
   ANCHOR_EXISTS: 'the image of this release is anchored already',
@@ -82,13 +87,15 @@ export const CODES = {
   DATABASE_NESTED: 'a transaction inside a transaction',
   // ledger
   LEDGER_GENESIS_MISMATCH: 'the database belongs to another network',
-  LEDGER_ORDERER_LIES: 'the orderer signed a block that its own ledger refuses, or a second history: evidence kept, nothing committed',
+  LEDGER_ORDERER_LIES:
+    'the orderer signed a block that its own ledger refuses, or a second history: evidence kept, nothing committed',
   LEDGER_HALTED: 'this replica found its orderer lying and goes no further',
   LEDGER_OUT_OF_ORDER: 'a block that does not follow the last one here',
   LEDGER_GROUP_INVALID: 'a group of statements that is empty or too large for one block',
   LEDGER_BUSY: 'more statements are waiting to be ordered than the bound: try again later',
   LEDGER_CLOSED: 'the ledger is closed',
-  LEDGER_HEIGHT_UNKNOWN: 'a height, index or size that this replica does not have, or no longer has the map of',
+  LEDGER_HEIGHT_UNKNOWN:
+    'a height, index or size that this replica does not have, or no longer has the map of',
   LEDGER_NOT_ORDERER: 'this key is not the one that the policy names to order blocks',
   LEDGER_READ_ONLY: 'a view of committed state can not be written',
   // cosigner
@@ -97,18 +104,21 @@ export const CODES = {
   COSIGNER_HEAD_UNKNOWN: 'a head that this replica did not derive itself at the end of an epoch',
   COSIGNER_CONFLICT: 'another root of the same size was cosigned with this key',
   COSIGNER_ROLLBACK: 'a smaller head than one cosigned before',
-  COSIGNER_BEHIND: 'another operator holds a newer cosignature by this key: the record is an old copy',
+  COSIGNER_BEHIND:
+    'another operator holds a newer cosignature by this key: the record is an old copy',
   COSIGNER_UNCONFIRMED: 'too few operators have said what they last saw from this cosigner',
   // trust
   TRUST_PROOF_MALFORMED: 'an update proof is not of the documented shape',
   TRUST_QUORUM: 'fewer operators than the quorum cosigned this head',
   TRUST_POLICY_MISMATCH: 'the epoch names another policy than the pinned root, or an older one',
   TRUST_HEAD_ROLLBACK: 'the head is older than one accepted before',
-  TRUST_HEAD_FORK: 'a head of the same size with another root than one accepted before: evidence of a lie',
+  TRUST_HEAD_FORK:
+    'a head of the same size with another root than one accepted before: evidence of a lie',
   TRUST_EPOCH_NOT_LAST: 'the epoch is not the last leaf of the head',
   TRUST_MAP_INVALID: 'the map proof does not lead to a map root that fits the head',
   TRUST_LINE_ABSENT: 'the line is proven absent from the ledger',
-  TRUST_AUTHOR_MISMATCH: 'the author entry is not the one that the line names, or the author is revoked',
+  TRUST_AUTHOR_MISMATCH:
+    'the author entry is not the one that the line names, or the author is revoked',
   TRUST_KEY_UNLINKED: 'no signed link leads from the author anchor to this release key',
   TRUST_KEY_UNLISTED: 'the author entry does not list this release key',
   TRUST_RELEASE_FOREIGN: 'a release of another line, author, network or device than provisioned',
@@ -117,7 +127,8 @@ export const CODES = {
   TRUST_SEQUENCE_ROLLBACK: 'the sequence is not above the last confirmed one',
   TRUST_CLAIM_MISMATCH: 'the claims of the release differ from its manifest or from the map',
   TRUST_NOT_APPLICABLE: 'the release may not be installed over the installed one and names no way',
-  TRUST_UNPROVISIONED: 'the device has no anchor, line, root or floor for this: it is never taken from the network',
+  TRUST_UNPROVISIONED:
+    'the device has no anchor, line, root or floor for this: it is never taken from the network',
   TRUST_STALE: 'everything holds but the age or the policy version',
   // suit: encoding
   SUIT_TRUNCATED: 'the bytes end inside a SUIT structure',
@@ -139,9 +150,11 @@ export const CODES = {
   SUIT_MEMBER_UNSUPPORTED: 'a member of an extension that is not supported',
   SUIT_MEMBER_MISSING: 'a member that the draft requires is missing',
   SUIT_VERSION_UNSUPPORTED: 'the manifest version is not 1',
-  SUIT_COMPONENT_INVALID: 'a component list or identifier that is empty, repeated or beyond its bounds',
+  SUIT_COMPONENT_INVALID:
+    'a component list or identifier that is empty, repeated or beyond its bounds',
   SUIT_COMPONENT_INDEX_RANGE: 'a component index beyond the list of components',
-  SUIT_COMPONENT_INDEX_MISSING: 'a sequence that does not begin with set-component-index though there are several components',
+  SUIT_COMPONENT_INDEX_MISSING:
+    'a sequence that does not begin with set-component-index though there are several components',
   SUIT_COMMAND_UNKNOWN: 'a command that no draft defines',
   SUIT_COMMAND_UNSUPPORTED: 'a command of an extension that is not supported',
   SUIT_COMMAND_MISPLACED: 'a command that the shared sequence may not have',
@@ -157,7 +170,8 @@ export const CODES = {
   SUIT_SEVERED_DIGEST_MISMATCH: 'a severed member that is not the one that the manifest names',
   SUIT_SEVERED_ABSENT: 'a section that was severed and is not at hand',
   SUIT_INTEGRATED_UNREFERENCED: 'an integrated payload that no signed digest covers',
-  SUIT_INTEGRATED_DIGEST_MISMATCH: 'an integrated payload that is not the one that the manifest names',
+  SUIT_INTEGRATED_DIGEST_MISMATCH:
+    'an integrated payload that is not the one that the manifest names',
   SUIT_IDENTITY_AMBIGUOUS: 'the shared sequence does not check exactly one vendor id and class id',
   SUIT_TOO_COMPLEX: 'a manifest with more alternatives than are followed',
   // suit: authentication
@@ -189,7 +203,7 @@ export const CODES = {
   // suit: reports
   SUIT_REPORT_MALFORMED: 'not a SUIT report of the accepted shape',
   // net
-  INTERNAL: 'the server failed in a way that is not the request\'s fault; its log has the cause',
+  INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",
   NET_ABORTED: 'the caller gave up before the answer was complete',
   NET_CERTIFICATE_INVALID: 'a TLS certificate or key is not usable',
   NET_LISTEN_FAILED: 'the server can not listen on this address and port',
@@ -218,7 +232,7 @@ export const CODES = {
   API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
-  NODE_PEER_UNKNOWN: 'the caller is not one of the network\'s nodes',
+  NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
@@ -227,33 +241,38 @@ export const CODES = {
   NODE_RECEIPT_PENDING: 'ordered, but not yet cosigned by k operators',
   NODE_IMAGE_INCOMPLETE: 'no node that can be reached has all blocks of this image',
   // author
-  AUTHOR_FILE_EXISTS: 'an author, key or output file of this name is there already and is not overwritten',
+  AUTHOR_FILE_EXISTS:
+    'an author, key or output file of this name is there already and is not overwritten',
   AUTHOR_FILE_INVALID: 'a file of the author is not of the documented shape',
   AUTHOR_PASSPHRASE_EMPTY: 'a key file needs a passphrase',
   AUTHOR_PASSPHRASE_WRONG: 'the passphrase does not open this key file, or the file was changed',
   AUTHOR_NETWORK: 'the author has no network pinned, or another one',
-  AUTHOR_TEST_BUILD: 'the release is a test build: its author did not consent to publish it on this network',
+  AUTHOR_TEST_BUILD:
+    'the release is a test build: its author did not consent to publish it on this network',
   AUTHOR_RELEASE_FOREIGN: 'the release is not signed by this author',
-  AUTHOR_IMAGE_MISMATCH: 'an image given is none that the release names, or one that it names was not given',
+  AUTHOR_IMAGE_MISMATCH:
+    'an image given is none that the release names, or one that it names was not given',
   AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
   AUTHOR_TIMEOUT: 'what was waited for did not happen in time; the same command can be given again',
   // device
   DEVICE_OPERATION_UNSUPPORTED: 'the manifest asks of the device what it can not do',
   DEVICE_NO_NODE: 'no node that the device may ask gave an answer that it accepts',
-  DEVICE_CONSENT_NEEDED: 'the proof is stale: installing needs the owner\'s consent',
+  DEVICE_CONSENT_NEEDED: "the proof is stale: installing needs the owner's consent",
   DEVICE_TRIAL_FAILED: 'the new image did not pass its trial and was rolled back',
   DEVICE_PROVISIONING_INVALID: 'the provisioning file is not of the documented shape',
   DEVICE_STATE_CORRUPT: 'a state file of the device is not readable: it is never reset by itself',
   DEVICE_STATE_ROLLBACK: 'a change that would take back what the device had already accepted',
   DEVICE_SLOT_STATE: 'the slots are not in the state that this step needs',
   DEVICE_TRIAL_RUNNING: 'a trial is pending or running: nothing is installed before it ends',
-  DEVICE_TRIAL_FAILED_BEFORE: 'this release failed its trial here before and is not tried again by itself',
+  DEVICE_TRIAL_FAILED_BEFORE:
+    'this release failed its trial here before and is not tried again by itself',
   DEVICE_IMAGE_CORRUPT: 'the image in a slot is not the one that was to be installed',
   DEVICE_IMAGE_TOO_LARGE: 'the image is larger than a slot',
   DEVICE_SOURCE_INVALID: 'a source answered something else than the asked part of the image',
   DEVICE_DOWNLOAD_FAILED: 'no source gave the whole image: what came is kept for the next try',
   DEVICE_DOWNLOAD_MISMATCH: 'no source gave an image with the digest of the release',
-  DEVICE_FIRMWARE_SILENT: 'the firmware did not start, or does not answer the health check as it should',
+  DEVICE_FIRMWARE_SILENT:
+    'the firmware did not start, or does not answer the health check as it should',
   DEVICE_CANCELLED: 'the device was told to stop',
 } as const satisfies Record<string, string>;
 
@@ -280,7 +299,12 @@ export function fail(code: Code, message?: string, details?: Details, cause?: un
 }
 
 /** Throws a coded error unless the condition holds. */
-export function check(condition: boolean, code: Code, message?: string, details?: Details): asserts condition {
+export function check(
+  condition: boolean,
+  code: Code,
+  message?: string,
+  details?: Details,
+): asserts condition {
   if (!condition) fail(code, message, details);
 }
 

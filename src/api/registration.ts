@@ -86,5 +86,7 @@ export function encodeMissing(cids: readonly string[]): Uint8Array {
 
 /** Errors: CBOR_*. */
 export function decodeMissing(bytes: Uint8Array): readonly string[] {
-  return asArray(decode(bytes, { maxBytes: 1 << 20 }), 'missing blocks').map((cid) => asText(cid, 'CID', 128));
+  return asArray(decode(bytes, { maxBytes: 1 << 20 }), 'missing blocks').map((cid) =>
+    asText(cid, 'CID', 128),
+  );
 }

@@ -6,7 +6,14 @@ import { fail } from '../errors.ts';
 import { openDevice, provisionDevice, type DeviceOptions } from '../device/device.ts';
 import type { StaleInstall } from '../device/provision.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
-import { answer, onlyPositional, readArguments, runVerb, wrong, type Arguments } from './arguments.ts';
+import {
+  answer,
+  onlyPositional,
+  readArguments,
+  runVerb,
+  wrong,
+  type Arguments,
+} from './arguments.ts';
 import type { Io } from './io.ts';
 import { untilStopped } from './until-stopped.ts';
 
@@ -26,7 +33,16 @@ export function device(args: readonly string[], io: Io): Promise<number> {
 }
 
 async function provision(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, ['root', 'author', 'vendor', 'class', 'model', 'name', 'track*', 'stale']);
+  const given = readArguments(args, [
+    'root',
+    'author',
+    'vendor',
+    'class',
+    'model',
+    'name',
+    'track*',
+    'stale',
+  ]);
   const directory = onlyPositional(given, 'folder');
   const anchor = new Uint8Array(readFileSync(given.required('author')));
   decodeKey(anchor);
@@ -101,6 +117,9 @@ function runningOf(opened: Awaited<ReturnType<typeof openDevice>>): object {
     version,
     digest,
     sequence: sequence.toString(),
-    ...(status.kind === 'running' && { reported: status.reported ?? null, healthy: status.healthy }),
+    ...(status.kind === 'running' && {
+      reported: status.reported ?? null,
+      healthy: status.healthy,
+    }),
   };
 }

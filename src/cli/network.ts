@@ -50,16 +50,25 @@ async function example(args: readonly string[], io: Io): Promise<void> {
 async function init(args: readonly string[], io: Io): Promise<void> {
   const given = readArguments(args, []);
   const [members, directory, ...rest] = given.positionals;
-  if (members === undefined || directory === undefined || rest.length > 0) return wrong('MEMBERS.json and a folder are needed');
+  if (members === undefined || directory === undefined || rest.length > 0)
+    return wrong('MEMBERS.json and a folder are needed');
   const text = readFileSync(members, 'utf8');
   check(text.length < 1 << 20, 'NODE_CONFIG', 'the member list is too large');
   const made = await createNetwork(parsePlan(text), directory, Math.floor(Date.now() / 1000));
   const { mode } = made.genesis.policy;
   const id = hex(made.genesis.networkId);
-  answer(io, given, [`network ${id} (${mode})`, ...[...made.configs].map(([name, path]) => `${name}: firmament node start ${path}`)], {
-    network: id,
-    mode,
-    root: made.rootFile,
-    nodes: Object.fromEntries(made.configs),
-  });
+  answer(
+    io,
+    given,
+    [
+      `network ${id} (${mode})`,
+      ...[...made.configs].map(([name, path]) => `${name}: firmament node start ${path}`),
+    ],
+    {
+      network: id,
+      mode,
+      root: made.rootFile,
+      nodes: Object.fromEntries(made.configs),
+    },
+  );
 }

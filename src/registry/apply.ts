@@ -93,7 +93,11 @@ const authenticated = new WeakMap<Statement, string>();
 export function authenticate(statement: Statement, key: PublicKey): void {
   const keyId = thumbprint(key);
   if (authenticated.get(statement) === hex(keyId)) return;
-  check(equal(statement.keyId, keyId), 'STATEMENT_SIGNER_UNKNOWN', 'the kid is not that of the signer');
+  check(
+    equal(statement.keyId, keyId),
+    'STATEMENT_SIGNER_UNKNOWN',
+    'the kid is not that of the signer',
+  );
   verifySign1(statement.sign1, key);
   // T05: one signature a statement; anybody could turn a low s into a high one.
   check(

@@ -70,7 +70,11 @@ export function signBlock(key: PrivateKey, node: string, origin: string, block: 
 export function openBlock(bytes: Uint8Array, key: PublicKey, node: string, origin: string): Block {
   try {
     const sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK });
-    check(sign1.unprotected.size === 0, 'BLOCK_MALFORMED', 'the unprotected header of a block is empty');
+    check(
+      sign1.unprotected.size === 0,
+      'BLOCK_MALFORMED',
+      'the unprotected header of a block is empty',
+    );
     signedBy(sign1, key, node, origin);
     return parseBlock(sign1.payload ?? fail('BLOCK_MALFORMED'));
   } catch (cause) {

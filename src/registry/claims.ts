@@ -70,7 +70,12 @@ export function parseClaims(header: ReadonlyMap<Cbor, Cbor>): Claims {
     return parse(header);
   } catch (cause) {
     if (cause instanceof FirmamentError && cause.code.startsWith('STATEMENT_')) throw cause;
-    return fail('STATEMENT_MALFORMED', cause instanceof Error ? cause.message : undefined, {}, cause);
+    return fail(
+      'STATEMENT_MALFORMED',
+      cause instanceof Error ? cause.message : undefined,
+      {},
+      cause,
+    );
   }
 }
 
@@ -95,7 +100,11 @@ function parse(header: ReadonlyMap<Cbor, Cbor>): Claims {
 
 function parseRelease(claims: ReadonlyMap<Cbor, Cbor>): ReleaseClaims {
   const urgency = asText(claims.get(label.KIND) ?? null, 'kind', 16);
-  check(urgency === 'security' || urgency === 'functional', 'STATEMENT_MALFORMED', 'kind is security or functional');
+  check(
+    urgency === 'security' || urgency === 'functional',
+    'STATEMENT_MALFORMED',
+    'kind is security or functional',
+  );
   const applies = claims.get(label.APPLIES);
   const via = claims.get(label.VIA);
   const supportUntil = claims.get(label.SUPPORT_UNTIL);
@@ -120,7 +129,11 @@ export function parseApplies(value: Cbor): readonly [bigint, bigint] {
 
 function parseDocuments(value: Cbor): readonly Document[] {
   const list = asArray(value, 'documents');
-  check(list.length >= 1 && list.length <= 16, 'STATEMENT_MALFORMED', '1 to 16 documents, or none named');
+  check(
+    list.length >= 1 && list.length <= 16,
+    'STATEMENT_MALFORMED',
+    '1 to 16 documents, or none named',
+  );
   return list.map((entry) => {
     const [type, digest, where] = asArray(entry, 'document', 3);
     return {
@@ -133,12 +146,19 @@ function parseDocuments(value: Cbor): readonly Document[] {
 
 /** Text that is shown to people holds no control characters. Errors: STATEMENT_MALFORMED. */
 export function printable(value: string, what: string): string {
-  check(value.length > 0 && !/\p{C}/u.test(value), 'STATEMENT_MALFORMED', `${what} is empty or holds control characters`);
+  check(
+    value.length > 0 && !/\p{C}/u.test(value),
+    'STATEMENT_MALFORMED',
+    `${what} is empty or holds control characters`,
+  );
   return value;
 }
 
 /** The protected header of a statement to be signed with `key`. */
-export function claimsHeader(key: PrivateKey, claims: Omit<Claims, 'keyId'>): ReadonlyMap<Cbor, Cbor> {
+export function claimsHeader(
+  key: PrivateKey,
+  claims: Omit<Claims, 'keyId'>,
+): ReadonlyMap<Cbor, Cbor> {
   const inner = new Map<Cbor, Cbor>([
     [label.ISS, claims.issuer],
     [label.SUB, claims.subject],

@@ -46,8 +46,15 @@ export function releaseText(line: Line, digest: Uint8Array): string {
 }
 
 /** Errors: LINE_MALFORMED. */
-export function parseReleaseText(value: string): { readonly line: Line; readonly digest: Uint8Array } {
+export function parseReleaseText(value: string): {
+  readonly line: Line;
+  readonly digest: Uint8Array;
+} {
   const [line = '', digest = '', ...rest] = value.split('#', 3);
-  check(rest.length === 0 && /^[0-9a-f]{64}$/.test(digest), 'LINE_MALFORMED', 'not the text of a release key');
+  check(
+    rest.length === 0 && /^[0-9a-f]{64}$/.test(digest),
+    'LINE_MALFORMED',
+    'not the text of a release key',
+  );
   return { line: parseLineText(line), digest: fromHex(digest) };
 }

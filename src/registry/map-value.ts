@@ -37,7 +37,15 @@ export interface AuthorValue {
 const MAX_BYTES = 8192;
 
 function offerToCbor(offer: ReleaseOffer | null): Cbor {
-  return offer && [offer.sequence, offer.digest, offer.entry, offer.applies && [...offer.applies], offer.via];
+  return (
+    offer && [
+      offer.sequence,
+      offer.digest,
+      offer.entry,
+      offer.applies && [...offer.applies],
+      offer.via,
+    ]
+  );
 }
 
 function parseOffer(value: Cbor): ReleaseOffer | null {

@@ -79,7 +79,12 @@ export function refreshLine(view: View, key: Uint8Array, line: LineRecord): void
 }
 
 /** Latches a release as available once every image of it is held widely enough (T16, T23). */
-export function latchAvailability(view: View, key: Uint8Array, digest: Uint8Array, height: number): void {
+export function latchAvailability(
+  view: View,
+  key: Uint8Array,
+  digest: Uint8Array,
+  height: number,
+): void {
   const found = release(view, key, digest);
   if (found.status !== 'registered') return;
   const line = getLine(view, key) ?? fail('LINE_UNKNOWN');

@@ -6,6 +6,7 @@ import { compare, hex } from '../bytes.ts';
 import { asArray, asBool, asBytes, asMap, asText, asUint, onlyKeys } from '../cbor/read.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
+import { keyId } from '../log/cosignature.ts';
 
 export type Mode = 'private' | 'consortium' | 'trial';
 export type Role = 'general' | 'registration' | 'retrieval';
@@ -188,14 +189,20 @@ function parseOperator(value: Cbor): Operator {
 function parseNode(value: Cbor): PolicyNode {
   const map = asMap(value, 'node');
   onlyKeys(map, [1, 2, 3, 4, 5, 6, 7], 'node');
-  const roles = asArray(map.get(2) ?? null, 'roles').map((role) => oneOf(role, ROLES, 'role') as Role);
+  const roles = asArray(map.get(2) ?? null, 'roles').map(
+    (role) => oneOf(role, ROLES, 'role') as Role,
+  );
   check(
     roles.length > 0 && roles.every((role, i) => i === 0 || (roles[i - 1] as Role) < role),
     'POLICY_MALFORMED',
     'roles are listed once each, sorted',
   );
   const url = asText(map.get(3) ?? null, 'node URL', 256);
-  check(/^https:\/\/[^/?#\s]+$/.test(url), 'POLICY_MALFORMED', 'a node URL is https, an authority and no path');
+  check(
+    /^https:\/\/[^/?#\s]+$/.test(url),
+    'POLICY_MALFORMED',
+    'a node URL is https, an authority and no path',
+  );
   return {
     name: named(map.get(1) ?? null, 'node name'),
     roles,
@@ -231,12 +238,25 @@ export function checkPolicy(policy: Policy): void {
   check(n >= 1 && n <= 64, 'POLICY_QUORUM', 'a network has 1 to 64 operators');
   sortedByName(policy.operators, 'operators');
   for (const operator of policy.operators) {
-    check(operator.nodes.length >= 1 && operator.nodes.length <= 16, 'POLICY_MALFORMED', 'an operator has 1 to 16 nodes');
+    check(
+      operator.nodes.length >= 1 && operator.nodes.length <= 16,
+      'POLICY_MALFORMED',
+      'an operator has 1 to 16 nodes',
+    );
     sortedByName(operator.nodes, 'nodes');
   }
   distinctKeys(policy);
-  check(policy.threshold >= 1 && policy.threshold <= n, 'POLICY_QUORUM', 'the governance threshold is 1 to n');
-  check(policy.maxHold > 0 && policy.maxHold < policy.maxAge, 'POLICY_QUORUM', '0 < maxHold < maxAge');
+  distinctKeyIds(policy);
+  check(
+    policy.threshold >= 1 && policy.threshold <= n,
+    'POLICY_QUORUM',
+    'the governance threshold is 1 to n',
+  );
+  check(
+    policy.maxHold > 0 && policy.maxHold < policy.maxAge,
+    'POLICY_QUORUM',
+    '0 < maxHold < maxAge',
+  );
   check(policy.copies >= 1 && policy.copies <= n, 'POLICY_QUORUM', 'copies R is 1 to n');
   check(
     policy.copiesElsewhere <= policy.copies && policy.copiesElsewhere <= n - 1,
@@ -245,12 +265,17 @@ export function checkPolicy(policy: Policy): void {
   );
   check(
     nodesOf(policy).some(
-      ({ operator, node }) => operator.name === policy.orderer.operator && node.name === policy.orderer.node,
+      ({ operator, node }) =>
+        operator.name === policy.orderer.operator && node.name === policy.orderer.node,
     ),
     'POLICY_MALFORMED',
     'the orderer is not a listed node',
   );
-  check(!policy.pskAuthors || policy.mode === 'private', 'POLICY_QUORUM', 'PSK authors only in private mode');
+  check(
+    !policy.pskAuthors || policy.mode === 'private',
+    'POLICY_QUORUM',
+    'PSK authors only in private mode',
+  );
   checkQuorum(policy, n);
 }
 
@@ -271,18 +296,38 @@ function checkQuorum(policy: Policy, n: number): void {
     'POLICY_QUORUM',
     'for every author the other operators reach k alone',
   );
-  check(policy.copiesElsewhere >= 1, 'POLICY_QUORUM', 'an image is held by somebody else than its author');
+  check(
+    policy.copiesElsewhere >= 1,
+    'POLICY_QUORUM',
+    'an image is held by somebody else than its author',
+  );
 }
 
 function sortedByName(list: readonly { readonly name: string }[], what: string): void {
-  const ordered = list.every((entry, i) => i === 0 || (list[i - 1] as { name: string }).name < entry.name);
+  const ordered = list.every(
+    (entry, i) => i === 0 || (list[i - 1] as { name: string }).name < entry.name,
+  );
   check(ordered, 'POLICY_MALFORMED', `${what} are sorted by name, each once`);
+}
+
+// A C2SP key id has four bytes: an operator could make a key whose id is another's, and spoil every proof of it.
+function distinctKeyIds(policy: Policy): void {
+  const ids = nodesOf(policy).map(({ name, node }) => hex(keyId(name, node.cosigner)));
+  check(
+    new Set(ids).size === ids.length,
+    'POLICY_KEY_REUSED',
+    'two cosigner keys have the same key id',
+  );
 }
 
 function distinctKeys(policy: Policy): void {
   const keys = [
     ...policy.operators.map((operator) => decodeKey(operator.governance).bytes),
-    ...nodesOf(policy).flatMap(({ node }) => [node.cosigner.bytes, node.receipt.bytes, node.statement.bytes]),
+    ...nodesOf(policy).flatMap(({ node }) => [
+      node.cosigner.bytes,
+      node.receipt.bytes,
+      node.statement.bytes,
+    ]),
   ].toSorted(compare);
   const twice = keys.find((key, i) => i > 0 && compare(keys[i - 1] as Uint8Array, key) === 0);
   check(twice === undefined, 'POLICY_KEY_REUSED', undefined, { key: twice && hex(twice) });

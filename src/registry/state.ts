@@ -128,7 +128,12 @@ export function setAuthor(view: View, author: AuthorRecord): void {
 }
 
 /** The lines of an author in the order of their declaration: a key change rewrites them all (T16). */
-export function setAuthorLine(view: View, author: Uint8Array, position: number, key: Uint8Array): void {
+export function setAuthorLine(
+  view: View,
+  author: Uint8Array,
+  position: number,
+  key: Uint8Array,
+): void {
   view.set(`author-line/${hex(author)}/${position}`, encode([key]));
 }
 
@@ -154,7 +159,11 @@ export function setLine(view: View, key: Uint8Array, line: LineRecord): void {
   );
 }
 
-export function getRelease(view: View, line: Uint8Array, digest: Uint8Array): ReleaseRecord | undefined {
+export function getRelease(
+  view: View,
+  line: Uint8Array,
+  digest: Uint8Array,
+): ReleaseRecord | undefined {
   const row = read(view, `release/${hex(line)}/${hex(digest)}`);
   if (!row) return undefined;
   const [sequence, entry, index, status, applies, via, images, previous] = row;
@@ -220,10 +229,7 @@ export function getHolds(view: View, key: ImageKey): readonly Hold[] {
 /** Holds are kept sorted by node, one each. */
 export function setHolds(view: View, key: ImageKey, holds: readonly Hold[]): void {
   const sorted = holds.toSorted((a, b) => (a.node < b.node ? -1 : 1));
-  view.set(
-    imageName('hold', key),
-    encode(sorted.map(({ node, until }) => [node, until])),
-  );
+  view.set(imageName('hold', key), encode(sorted.map(({ node, until }) => [node, until])));
 }
 
 /** The last counter of a node's statements; 0 before its first. */

@@ -33,8 +33,16 @@ const MAX_PROTECTED = 4096;
  */
 export function parseStatement(bytes: Uint8Array): Statement {
   const sign1 = decoded(bytes);
-  check(sign1.unprotected.size === 0, 'STATEMENT_MALFORMED', 'the unprotected header of a statement is empty (T05)');
-  check(sign1.protectedBytes.length <= MAX_PROTECTED, 'STATEMENT_MALFORMED', 'protected header too large');
+  check(
+    sign1.unprotected.size === 0,
+    'STATEMENT_MALFORMED',
+    'the unprotected header of a statement is empty (T05)',
+  );
+  check(
+    sign1.protectedBytes.length <= MAX_PROTECTED,
+    'STATEMENT_MALFORMED',
+    'protected header too large',
+  );
   const payload = sign1.payload ?? fail('STATEMENT_MALFORMED', 'a statement carries its payload');
   return {
     ...parseClaims(sign1.header),
@@ -50,7 +58,8 @@ function decoded(bytes: Uint8Array): Sign1 {
   try {
     return decodeSign1(bytes, { maxBytes: MAX_STATEMENT });
   } catch (cause) {
-    const what = cause instanceof Error ? `${codeOf(cause) ?? ''} ${cause.message}`.trim() : undefined;
+    const what =
+      cause instanceof Error ? `${codeOf(cause) ?? ''} ${cause.message}`.trim() : undefined;
     return fail('STATEMENT_MALFORMED', what, {}, cause);
   }
 }

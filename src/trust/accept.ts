@@ -9,7 +9,13 @@ import { judgeAge, type Freshness } from './freshness.ts';
 import { linkedKeys } from './links.ts';
 import { verifyProof, type ProvenLine } from './proof.ts';
 import { verifyRelease, type VerifiedRelease } from './release.ts';
-import { checkHead, type Confirmed, type FollowedLine, type Provision, type TrustState } from './state.ts';
+import {
+  checkHead,
+  type Confirmed,
+  type FollowedLine,
+  type Provision,
+  type TrustState,
+} from './state.ts';
 
 /** What is known of one followed line, checked. */
 export interface JudgedLine {
@@ -40,7 +46,11 @@ export function acceptProof(
   const proven = verifyProof(provision.root, followed.line, proof);
   checkHead(state.head, proven);
   const lowest = state.lowest[position] ?? 0n;
-  check(proven.value.lowest >= lowest, 'TRUST_HEAD_ROLLBACK', 'the lowest sequence allowed went down');
+  check(
+    proven.value.lowest >= lowest,
+    'TRUST_HEAD_ROLLBACK',
+    'the lowest sequence allowed went down',
+  );
   linkedKeys(followed.anchor, proven);
   const age = judgeAge(provision.root.policy, proven, now, state.floor);
   return {
@@ -50,7 +60,9 @@ export function acceptProof(
       head: { size: proven.head.size, root: proven.head.root },
       // T14, T18: a floor only rises, and only by a proof that is fresh.
       floor: age.freshness.kind === 'fresh' ? Math.max(state.floor, age.time) : state.floor,
-      lowest: provision.lines.map((_, i) => (i === position ? proven.value.lowest : (state.lowest[i] ?? 0n))),
+      lowest: provision.lines.map((_, i) =>
+        i === position ? proven.value.lowest : (state.lowest[i] ?? 0n),
+      ),
     },
   };
 }
@@ -67,7 +79,12 @@ export function chooseRelease(
   let noWay = false;
   for (const judged of lines) {
     const { newest, pending, lowest } = judged.proven.value;
-    if (pending && imageInHand && equal(pending.digest, imageInHand) && isAbove(pending, lowest, confirmed)) {
+    if (
+      pending &&
+      imageInHand &&
+      equal(pending.digest, imageInHand) &&
+      isAbove(pending, lowest, confirmed)
+    ) {
       return { judged, digest: pending.digest, as: 'pending' };
     }
     if (!newest || !isAbove(newest, lowest, confirmed)) continue;
@@ -105,7 +122,10 @@ export function acceptRelease(
   const { followed, proven } = judged;
   const release = verifyRelease(proven, linkedKeys(followed.anchor, proven), envelope);
   const { newest, pending, lowest } = proven.value;
-  check(release.sequence >= lowest, 'TRUST_WITHDRAWN', undefined, { sequence: release.sequence, lowest });
+  check(release.sequence >= lowest, 'TRUST_WITHDRAWN', undefined, {
+    sequence: release.sequence,
+    lowest,
+  });
   const offered =
     matches(newest?.digest, release) ||
     matches(newest?.via, release) ||

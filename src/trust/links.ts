@@ -13,9 +13,15 @@ import type { ProvenLine } from './proof.ts';
  * Errors: TRUST_KEY_UNLINKED, TRUST_KEY_UNLISTED.
  */
 export function linkedKeys(anchor: PublicKey, proven: ProvenLine): readonly PublicKey[] {
-  check(equal(thumbprint(anchor), proven.line.author), 'TRUST_KEY_UNLINKED', 'the anchor is not the line owner\'s');
+  check(
+    equal(thumbprint(anchor), proven.line.author),
+    'TRUST_KEY_UNLINKED',
+    "the anchor is not the line owner's",
+  );
   // Rotations, delegations and transfers are not on any ledger of this version: a link is a forgery.
   check(proven.links.length === 0, 'TRUST_KEY_UNLINKED', 'a link of an unknown kind');
-  const listed = [anchor].filter((key) => proven.author.keys.some((kid) => equal(kid, thumbprint(key))));
+  const listed = [anchor].filter((key) =>
+    proven.author.keys.some((kid) => equal(kid, thumbprint(key))),
+  );
   return listed.length > 0 ? listed : fail('TRUST_KEY_UNLISTED');
 }

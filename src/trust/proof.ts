@@ -9,9 +9,19 @@ import { check, codeOf, fail } from '../errors.ts';
 import type { Cosignature } from '../log/cosignature.ts';
 import { epochEntry, type Epoch } from '../log/epoch.ts';
 import { leafHash, rootFromInclusion } from '../log/merkle.ts';
-import { decodeMapProof, encodeMapProof, verifyMapProof, type MapProof } from '../log/prefix-map.ts';
+import {
+  decodeMapProof,
+  encodeMapProof,
+  verifyMapProof,
+  type MapProof,
+} from '../log/prefix-map.ts';
 import { lineKey, type Line } from '../registry/line.ts';
-import { decodeAuthorValue, decodeLineValue, type AuthorValue, type LineValue } from '../registry/map-value.ts';
+import {
+  decodeAuthorValue,
+  decodeLineValue,
+  type AuthorValue,
+  type LineValue,
+} from '../registry/map-value.ts';
 import type { Root } from '../registry/root.ts';
 import { countOperators, type Witness } from './quorum.ts';
 
@@ -90,7 +100,9 @@ function parse(row: readonly Cbor[]): UpdateProof {
     lineValue: optionalBytes(lineValue, 'line value'),
     mapProof: decodeMapProof(mapProof ?? null),
     authorValue: optionalBytes(authorValue, 'author value'),
-    links: bounded(links ?? null, MAX_LINKS, 'links').map((link) => asBytes(link, 'link', { max: 8192 })),
+    links: bounded(links ?? null, MAX_LINKS, 'links').map((link) =>
+      asBytes(link, 'link', { max: 8192 }),
+    ),
   };
 }
 
@@ -114,7 +126,8 @@ function parseEpoch(value: Cbor): Omit<Epoch, 'mapRoot'> {
     stateRoot: asBytes(stateRoot ?? null, 'state root', 32),
     policyVersion: asUint(policyVersion ?? null, 'policy version'),
     policyHash: asBytes(policyHash ?? null, 'policy hash', 32),
-    previous: previous === null || previous === undefined ? null : asUint(previous, 'previous epoch'),
+    previous:
+      previous === null || previous === undefined ? null : asUint(previous, 'previous epoch'),
   };
 }
 
@@ -181,7 +194,10 @@ function headRoot(proof: UpdateProof, epoch: Epoch): Uint8Array {
 function checkPolicy(root: Root, epoch: Epoch): boolean {
   const pinned = root.policy.version;
   check(epoch.policyVersion >= pinned, 'TRUST_POLICY_MISMATCH');
-  check(epoch.policyVersion > pinned || equal(epoch.policyHash, root.hash), 'TRUST_POLICY_MISMATCH');
+  check(
+    epoch.policyVersion > pinned || equal(epoch.policyHash, root.hash),
+    'TRUST_POLICY_MISMATCH',
+  );
   return epoch.policyVersion > pinned;
 }
 

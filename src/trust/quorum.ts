@@ -22,7 +22,11 @@ export function countOperators(
   head: { readonly size: number; readonly root: Uint8Array },
   cosignatures: readonly Cosignature[],
 ): readonly Witness[] {
-  const checkpoint = formatCheckpoint({ origin: originOf(root.networkId), size: head.size, root: head.root });
+  const checkpoint = formatCheckpoint({
+    origin: originOf(root.networkId),
+    size: head.size,
+    root: head.root,
+  });
   const cosigners = cosignersOf(root);
   const newest = new Map<string, number>();
   for (const cosignature of cosignatures) {

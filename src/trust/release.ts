@@ -49,5 +49,9 @@ function checkBelongs(proven: ProvenLine, claims: Claims): void {
     subject: claims.subject,
   });
   check(claims.issuer === hex(proven.line.author), 'TRUST_RELEASE_FOREIGN', 'another author');
-  check(claims.network === hex(proven.networkId), 'TRUST_RELEASE_FOREIGN', 'another network, or a test build');
+  check(
+    claims.network === hex(proven.networkId),
+    'TRUST_RELEASE_FOREIGN',
+    'another network, or a test build',
+  );
 }

@@ -62,7 +62,8 @@ export function registerAuthor(view: View, statement: Statement, networkId: Uint
   check(getAuthor(view, id) === undefined, 'AUTHOR_EXISTS');
   check(policyInForce(view).policy.registration === 'open', 'AUTHOR_APPROVAL_REQUIRED');
   checkRecovery(registration);
-  if (registration.operator) checkOperator(view, registration.operator, operatorClaim(networkId, id));
+  if (registration.operator)
+    checkOperator(view, registration.operator, operatorClaim(networkId, id));
   const author: AuthorRecord = {
     id,
     keys: [registration.keyBytes],
@@ -82,14 +83,22 @@ export function registerAuthor(view: View, statement: Statement, networkId: Uint
 // T01: a thief with the release key must not hold a recovery key with it.
 function checkRecovery({ keyBytes, recovery, threshold }: Registration): void {
   check(recovery.length >= 1 && recovery.length <= 8, 'AUTHOR_INVALID', '1 to 8 recovery keys');
-  check(threshold >= 1 && threshold <= recovery.length, 'AUTHOR_INVALID', 'threshold of 1 to the number of recovery keys');
+  check(
+    threshold >= 1 && threshold <= recovery.length,
+    'AUTHOR_INVALID',
+    'threshold of 1 to the number of recovery keys',
+  );
   const all = [keyBytes, ...recovery].toSorted(compare);
   const distinct = all.every((key, i) => i === 0 || !equal(key, all[i - 1] as Uint8Array));
   check(distinct, 'AUTHOR_INVALID', 'release and recovery keys are all different');
 }
 
 // Only an operator's governance key can say which author is its own.
-function checkOperator(view: View, operator: NonNullable<Registration['operator']>, claim: Uint8Array): void {
+function checkOperator(
+  view: View,
+  operator: NonNullable<Registration['operator']>,
+  claim: Uint8Array,
+): void {
   const { policy } = policyInForce(view);
   const known =
     policy.operators.find(({ name }) => name === operator.name) ?? fail('AUTHOR_OPERATOR_UNPROVEN');

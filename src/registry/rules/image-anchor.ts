@@ -31,7 +31,9 @@ export function parseAnchor(statement: Statement): Anchor {
       image: asBytes(get(2), 'image digest', 32),
       size: asUint(get(3), 'size'),
       root: asBytes(get(4), 'root CID', 36),
-      chunks: Array.from({ length: joined.length / 32 }, (_, i) => joined.subarray(i * 32, i * 32 + 32)),
+      chunks: Array.from({ length: joined.length / 32 }, (_, i) =>
+        joined.subarray(i * 32, i * 32 + 32),
+      ),
       component: asUint(get(6), 'component index'),
     };
   });
@@ -45,7 +47,11 @@ export function anchorImage(view: View, statement: Statement, index: number): vo
   const image = release.images.find(
     ({ component, digest }) => component === anchor.component && equal(digest, anchor.image),
   );
-  check(image !== undefined && image.size === anchor.size, 'ANCHOR_INVALID', 'not an image of the release');
+  check(
+    image !== undefined && image.size === anchor.size,
+    'ANCHOR_INVALID',
+    'not an image of the release',
+  );
   check(
     anchor.size > 0 && anchor.chunks.length === Math.ceil(anchor.size / CHUNK),
     'ANCHOR_INVALID',

@@ -43,7 +43,11 @@ function anchoredHold(view: View, statement: Statement): HoldOfImage {
 
 export function holdImage(view: View, statement: Statement, node: string, height: number): void {
   const { image, until } = anchoredHold(view, statement);
-  check(until > height && until <= height + MAX_LEASE, 'HOLD_INVALID', 'a lease ends after its block, and in time');
+  check(
+    until > height && until <= height + MAX_LEASE,
+    'HOLD_INVALID',
+    'a lease ends after its block, and in time',
+  );
   setHolds(view, image, [...others(view, image, node), { node, until }]);
   latchAvailability(view, image.line, image.release, height);
 }
@@ -51,7 +55,11 @@ export function holdImage(view: View, statement: Statement, node: string, height
 export function dropImage(view: View, statement: Statement, node: string): void {
   const { image } = anchoredHold(view, statement);
   const rest = others(view, image, node);
-  check(rest.length < getHolds(view, image).length, 'HOLD_INVALID', 'the node does not hold this image');
+  check(
+    rest.length < getHolds(view, image).length,
+    'HOLD_INVALID',
+    'the node does not hold this image',
+  );
   setHolds(view, image, rest);
 }
 

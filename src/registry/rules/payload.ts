@@ -17,6 +17,11 @@ export function parsePayload<T>(
     return parse((key) => map.get(key) ?? null);
   } catch (cause) {
     if (cause instanceof FirmamentError && !/^(CBOR|COSE|CRYPTO)_/.test(cause.code)) throw cause;
-    return fail('STATEMENT_MALFORMED', cause instanceof Error ? cause.message : undefined, {}, cause);
+    return fail(
+      'STATEMENT_MALFORMED',
+      cause instanceof Error ? cause.message : undefined,
+      {},
+      cause,
+    );
   }
 }

@@ -26,19 +26,39 @@ export function registerRelease(
   const digest = attachedDigest(statement, attachment);
   const manifest = parseManifest(attachment);
   const { vendorId, classId } = identity(manifest);
-  check(equal(vendorId, line.vendor) && equal(classId, line.class), 'RELEASE_CLAIMS', 'vendor or class differ from the line');
-  check(manifest.sequence === statement.counter, 'RELEASE_CLAIMS', 'the sequence differs from the manifest');
+  check(
+    equal(vendorId, line.vendor) && equal(classId, line.class),
+    'RELEASE_CLAIMS',
+    'vendor or class differ from the line',
+  );
+  check(
+    manifest.sequence === statement.counter,
+    'RELEASE_CLAIMS',
+    'the sequence differs from the manifest',
+  );
   check(getRelease(view, key, digest) === undefined, 'RELEASE_EXISTS');
   const last = record.last?.sequence ?? 0n;
-  check(statement.counter > last && statement.counter <= last + MAX_STEP, 'RELEASE_SEQUENCE', undefined, {
-    sequence: statement.counter,
-    last,
-  });
-  check(statement.counter >= record.lowest, 'RELEASE_SEQUENCE', 'below the lowest sequence still allowed');
+  check(
+    statement.counter > last && statement.counter <= last + MAX_STEP,
+    'RELEASE_SEQUENCE',
+    undefined,
+    {
+      sequence: statement.counter,
+      last,
+    },
+  );
+  check(
+    statement.counter >= record.lowest,
+    'RELEASE_SEQUENCE',
+    'below the lowest sequence still allowed',
+  );
   const { applies, via } = statement.release ?? fail('RELEASE_CLAIMS');
   if (via) {
     const waypoint = getRelease(view, key, via) ?? fail('RELEASE_VIA_UNKNOWN');
-    check(waypoint.status !== 'withdrawn' && waypoint.sequence >= record.lowest, 'RELEASE_VIA_UNKNOWN');
+    check(
+      waypoint.status !== 'withdrawn' && waypoint.sequence >= record.lowest,
+      'RELEASE_VIA_UNKNOWN',
+    );
   }
   setRelease(view, key, {
     sequence: statement.counter,
@@ -71,7 +91,11 @@ function imagesOf(manifest: Manifest): readonly ImageOfRelease[] {
     `a release names 1 to ${MAX_IMAGES} images`,
   );
   return manifest.images.map((image) => {
-    check(image.algorithm === 'SHA-256' && image.size !== undefined, 'RELEASE_CLAIMS', 'an image has a SHA-256 digest and a size');
+    check(
+      image.algorithm === 'SHA-256' && image.size !== undefined,
+      'RELEASE_CLAIMS',
+      'an image has a SHA-256 digest and a size',
+    );
     return { component: image.componentIndex, digest: image.digest, size: image.size };
   });
 }
