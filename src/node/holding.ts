@@ -87,7 +87,8 @@ export class Holding {
       return;
     }
     if (!image.complete) {
-      if (!this.#wanted(image)) return;
+      // A second release of an image: every block is here before anybody uploads one.
+      if (!(await imageStore.isPresent(image)) && !this.#wanted(image)) return;
       await imageStore.gather(image);
     }
     await ledger.submit([{ statement: this.#holdStatement(image), attachment: null }]);

@@ -53,6 +53,13 @@ export class ImageStore {
     return missing;
   }
 
+  /** Whether every chunk is here; ends at the first that is not. Errors: ANCHOR_UNKNOWN. */
+  async isPresent(image: AnchoredImage): Promise<boolean> {
+    for (const digest of this.#parts.images.anchor(image).chunks)
+      if (!(await this.#parts.store.has(rawCid(digest)))) return false;
+    return true;
+  }
+
   /**
    * Takes one chunk of an anchored image from its author.
    * Errors: ANCHOR_UNKNOWN, ANCHOR_INVALID, STORE_CID_INVALID, STORE_DIGEST_MISMATCH.
