@@ -21,7 +21,7 @@ export interface Image {
 
 const MAX_WAYS = 64;
 const MAX_IMAGES = 64;
-/** Commands followed in all ways together. */
+/** Commands followed in all ways together; setting parameters costs one more for each component. */
 const MAX_STEPS = 50_000;
 /** The order in which an update and then a start run them (draft 8.4.6). */
 const ORDER: readonly SectionName[] = ['payload-fetch', 'install', 'validate', 'load', 'invoke'];
@@ -96,6 +96,7 @@ function step(walk: Walk, way: Way, command: Command): readonly Way[] {
       return [{ ...way, current: command.index }];
     case 'override-parameters': {
       const indices = new Set(indicesOf(way.current, walk.componentCount));
+      walk.steps += walk.componentCount;
       const parameters = way.parameters.map((set, index) =>
         indices.has(index) ? { ...set, ...command.parameters } : set,
       );

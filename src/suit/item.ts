@@ -5,6 +5,7 @@
  */
 import { compare, text as decodeText } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
+import type { Code } from '../errors.ts';
 
 interface Place {
   /** Offset of the item's first byte, counted from the start of the outermost byte string. */
@@ -59,6 +60,18 @@ export type Item =
   | NullItem;
 
 export const MAX_DEPTH = 8;
+/** Items in one byte string: real manifests have hundreds. */
+export const MAX_ITEMS = 16_384;
+
+interface Source {
+  readonly bytes: Uint8Array;
+  /** Offset of `bytes` in the outermost byte string. */
+  readonly base: number;
+  /** Name in messages. */
+  readonly what: string;
+  /** Items that may still be read. */
+  left: number;
+}
 
 interface Head {
   readonly major: number;
@@ -70,10 +83,11 @@ interface Head {
  * The one item that `bytes` hold. `base` is the offset of `bytes` in the outermost byte string
  * and `what` its name in messages. The items share memory with `bytes`.
  * Errors: SUIT_TRUNCATED, SUIT_TRAILING_BYTES, SUIT_LENGTH_INDEFINITE, SUIT_NOT_SHORTEST,
- * SUIT_KEY_DUPLICATE, SUIT_MAP_ORDER, SUIT_TOO_DEEP, SUIT_ENCODING.
+ * SUIT_KEY_DUPLICATE, SUIT_MAP_ORDER, SUIT_WRAPPER_LATE, SUIT_TOO_DEEP, SUIT_TOO_LARGE,
+ * SUIT_ENCODING.
  */
 export function parseItem(bytes: Uint8Array, what: string, base = 0): Item {
-  const [item, end] = read(bytes, 0, base, what, 0);
+  const [item, end] = read({ bytes, base, what, left: MAX_ITEMS }, 0, 0);
   check(
     end === bytes.length,
     'SUIT_TRAILING_BYTES',
@@ -83,51 +97,50 @@ export function parseItem(bytes: Uint8Array, what: string, base = 0): Item {
   return item;
 }
 
-function readHead(bytes: Uint8Array, at: number, base: number, what: string): Head {
+/** Refuses at a byte of the source, whose offset goes into the message and the details. */
+function refuse(source: Source, code: Code, at: number, problem: string): never {
+  const offset = source.base + at;
+  return fail(code, `${source.what}: ${problem} at byte ${offset}`, { offset });
+}
+
+function readHead(source: Source, at: number): Head {
+  const { bytes } = source;
   const initial = bytes[at];
-  if (initial === undefined) return truncated(what, base + at);
+  if (initial === undefined) return truncated(source, at);
   const major = initial >> 5;
   const short = initial & 31;
   if (short < 24) return { major, argument: BigInt(short), next: at + 1 };
   if (short === 31)
-    fail(
+    refuse(
+      source,
       'SUIT_LENGTH_INDEFINITE',
-      `${what}: indefinite length at byte ${base + at}; only definite lengths are accepted`,
-      { offset: base + at },
+      at,
+      'an indefinite length, where only definite ones are accepted,',
     );
-  if (short > 27)
-    fail('SUIT_ENCODING', `${what}: reserved CBOR head at byte ${base + at}`, {
-      offset: base + at,
-    });
+  if (short > 27) refuse(source, 'SUIT_ENCODING', at, 'a reserved CBOR head');
   const width = 1 << (short - 24);
-  if (at + 1 + width > bytes.length) return truncated(what, base + at);
+  if (at + 1 + width > bytes.length) return truncated(source, at);
   let argument = 0n;
   for (let i = 0; i < width; i++) argument = (argument << 8n) | BigInt(bytes[at + 1 + i] as number);
-  // A simple value's or float's argument is no number; read() refuses those by name.
   const least = width === 1 ? 24n : 1n << BigInt(4 * width);
+  // A simple value's or float's argument is no number; read() refuses those by name.
   if (argument < least && major !== 7)
-    fail(
+    refuse(
+      source,
       'SUIT_NOT_SHORTEST',
-      `${what}: the number at byte ${base + at} has a shorter encoding (RFC 8949 4.2.1)`,
-      { offset: base + at },
+      at,
+      'a number that has a shorter encoding (RFC 8949 4.2.1)',
     );
   return { major, argument, next: at + 1 + width };
 }
 
-function read(
-  bytes: Uint8Array,
-  at: number,
-  base: number,
-  what: string,
-  depth: number,
-): [Item, number] {
-  if (depth > MAX_DEPTH)
-    fail('SUIT_TOO_DEEP', `${what}: nested deeper than ${MAX_DEPTH} at byte ${base + at}`, {
-      offset: base + at,
-    });
-  const { major, argument, next } = readHead(bytes, at, base, what);
-  const start = base + at;
-  const place = (end: number): Place => ({ start, raw: bytes.subarray(at, end) });
+function read(source: Source, at: number, depth: number): [Item, number] {
+  const { bytes, base } = source;
+  if (depth > MAX_DEPTH) refuse(source, 'SUIT_TOO_DEEP', at, `nested deeper than ${MAX_DEPTH}`);
+  if (--source.left < 0) refuse(source, 'SUIT_TOO_LARGE', at, `more than ${MAX_ITEMS} items`);
+  const head = readHead(source, at);
+  const { major, argument, next } = head;
+  const place = (end: number): Place => ({ start: base + at, raw: bytes.subarray(at, end) });
   switch (major) {
     case 0:
       return [{ kind: 'integer', value: argument, ...place(next) }, next];
@@ -135,116 +148,102 @@ function read(
       return [{ kind: 'integer', value: -1n - argument, ...place(next) }, next];
     case 2:
     case 3: {
-      if (argument > BigInt(bytes.length - next)) return truncated(what, start);
+      if (argument > BigInt(bytes.length - next)) return truncated(source, at);
       const end = next + Number(argument);
       const content = bytes.subarray(next, end);
-      if (major === 2) {
-        const value: Item = {
-          kind: 'bytes',
-          value: content,
-          contentStart: base + next,
-          ...place(end),
-        };
-        return [value, end];
-      }
-      return [{ kind: 'text', value: textOf(content, what, start), ...place(end) }, end];
+      const item: Item =
+        major === 2
+          ? { kind: 'bytes', value: content, contentStart: base + next, ...place(end) }
+          : { kind: 'text', value: textOf(source, content, at), ...place(end) };
+      return [item, end];
     }
-    case 4:
-    case 5:
-      return readCollection(bytes, at, base, what, depth);
+    case 4: {
+      const [items, end] = readItems(source, head, at, depth, 1);
+      return [{ kind: 'array', items, ...place(end) }, end];
+    }
+    case 5: {
+      const [items, end] = readItems(source, head, at, depth, 2);
+      return [{ kind: 'map', entries: pair(source, items), ...place(end) }, end];
+    }
     case 6: {
-      const [content, end] = read(bytes, next, base, what, depth + 1);
+      const [content, end] = read(source, next, depth + 1);
       return [{ kind: 'tag', tag: argument, content, ...place(end) }, end];
     }
     default: {
-      if (next === at + 1 && (argument === 20n || argument === 21n))
-        return [{ kind: 'boolean', value: argument === 21n, ...place(next) }, next];
-      if (next === at + 1 && argument === 22n) return [{ kind: 'null', ...place(next) }, next];
-      return fail(
-        'SUIT_ENCODING',
-        `${what}: a float, undefined or simple value at byte ${start}; SUIT has none`,
-        { offset: start },
-      );
+      const simple = next === at + 1 ? argument : undefined;
+      if (simple === 22n) return [{ kind: 'null', ...place(next) }, next];
+      if (simple !== 20n && simple !== 21n)
+        refuse(
+          source,
+          'SUIT_ENCODING',
+          at,
+          'a float, undefined or simple value, which SUIT has not,',
+        );
+      return [{ kind: 'boolean', value: simple === 21n, ...place(next) }, next];
     }
   }
 }
 
-function readCollection(
-  bytes: Uint8Array,
+/** The items of an array, or keys and values of a map in turn. */
+function readItems(
+  source: Source,
+  { argument, next }: Head,
   at: number,
-  base: number,
-  what: string,
   depth: number,
-): [Item, number] {
-  const { major, argument, next } = readHead(bytes, at, base, what);
-  const isMap = major === 5;
+  each: 1 | 2,
+): [readonly Item[], number] {
   // Every item takes a byte or more, so a larger count is refused before anything is allocated.
-  if (argument * (isMap ? 2n : 1n) > BigInt(bytes.length - next)) return truncated(what, base + at);
-  const count = Number(argument);
+  if (argument * BigInt(each) > BigInt(source.bytes.length - next)) return truncated(source, at);
+  const count = Number(argument) * each;
+  const items: Item[] = [];
   let end = next;
-  const one = (): Item => {
-    const [item, after] = read(bytes, end, base, what, depth + 1);
-    end = after;
-    return item;
-  };
-  if (!isMap) {
-    const items: Item[] = [];
-    for (let i = 0; i < count; i++) items.push(one());
-    return [{ kind: 'array', items, start: base + at, raw: bytes.subarray(at, end) }, end];
-  }
-  const entries: (readonly [Item, Item])[] = [];
   for (let i = 0; i < count; i++) {
-    const key = one();
-    const before = entries.at(-1)?.[0];
-    if (before !== undefined) checkOrder(before, key, what);
-    entries.push([key, one()]);
+    const [item, after] = read(source, end, depth + 1);
+    items.push(item);
+    end = after;
   }
-  return [{ kind: 'map', entries, start: base + at, raw: bytes.subarray(at, end) }, end];
+  return [items, end];
+}
+
+function pair(source: Source, items: readonly Item[]): (readonly [Item, Item])[] {
+  const entries: (readonly [Item, Item])[] = [];
+  for (let i = 0; i < items.length; i += 2) {
+    const key = items[i] as Item;
+    const before = items[i - 2];
+    if (before !== undefined) checkOrder(source, before, key);
+    entries.push([key, items[i + 1] as Item]);
+  }
+  return entries;
 }
 
 /** RFC 8949 4.2.1: keys in the bytewise order of their encodings; none twice. */
-function checkOrder(before: Item, key: Item, what: string): void {
+function checkOrder(source: Source, before: Item, key: Item): void {
   const order = compare(before.raw, key.raw);
-  if (order === 0)
-    fail('SUIT_KEY_DUPLICATE', `${what}: the map key at byte ${key.start} stands there twice`, {
-      offset: key.start,
-    });
-  if (order > 0) {
-    const wrapperLate =
-      what === 'envelope' &&
-      before.kind === 'integer' &&
-      before.value === 3n &&
-      key.kind === 'integer' &&
-      key.value === 2n;
-    if (wrapperLate)
-      fail(
-        'SUIT_WRAPPER_LATE',
-        `envelope: the manifest at byte ${before.start} comes before the authentication wrapper at byte ${key.start} (draft 8.3)`,
-        { offset: key.start },
-      );
-    fail(
-      'SUIT_MAP_ORDER',
-      `${what}: the map key at byte ${key.start} is out of order (RFC 8949 4.2.1)`,
-      { offset: key.start },
+  if (order < 0) return;
+  const at = key.start - source.base;
+  if (order === 0) refuse(source, 'SUIT_KEY_DUPLICATE', at, 'a map key that stands there twice');
+  if (source.what === 'envelope' && isInteger(before, 3n) && isInteger(key, 2n))
+    refuse(
+      source,
+      'SUIT_WRAPPER_LATE',
+      at,
+      'the manifest comes before the authentication wrapper (draft 8.3)',
     );
-  }
+  refuse(source, 'SUIT_MAP_ORDER', at, 'a map key out of order (RFC 8949 4.2.1)');
 }
 
-function textOf(content: Uint8Array, what: string, start: number): string {
+function isInteger(item: Item, value: bigint): boolean {
+  return item.kind === 'integer' && item.value === value;
+}
+
+function textOf(source: Source, content: Uint8Array, at: number): string {
   try {
     return decodeText(content);
-  } catch (cause) {
-    return fail(
-      'SUIT_ENCODING',
-      `${what}: text at byte ${start} is not UTF-8`,
-      { offset: start },
-      cause,
-    );
+  } catch {
+    return refuse(source, 'SUIT_ENCODING', at, 'text that is not UTF-8');
   }
 }
 
-function truncated(what: string, offset: number): never {
-  return fail('SUIT_TRUNCATED', `${what}: the bytes end inside the item at byte ${offset}`, {
-    offset,
-  });
+function truncated(source: Source, at: number): never {
+  return refuse(source, 'SUIT_TRUNCATED', at, 'the bytes end inside the item');
 }
