@@ -58,6 +58,10 @@ export const CODES = {
   AUTHOR_UNKNOWN: 'no such author is registered',
   AUTHOR_INVALID: 'an author registration whose keys, threshold or name are not acceptable',
   AUTHOR_APPROVAL_REQUIRED: 'this network registers authors only with approval',
+  RECOVERY_THRESHOLD: "fewer recovery keys signed than the author's threshold asks for",
+  DELEGATION_INVALID:
+    'a delegation that is there already, is not there to be ended, or is too much',
+  TRANSFER_INVALID: 'a transfer to an author who did not agree, or who owns the line already',
   AUTHOR_OPERATOR_UNPROVEN: 'the operator that the author names did not sign for it',
   LINE_MALFORMED: 'not the text of a line: AUTHOR/VENDOR/CLASS/TRACK',
   LINE_EXISTS: 'the line is declared already',
@@ -119,6 +123,8 @@ export const CODES = {
   TRUST_LINE_ABSENT: 'the line is proven absent from the ledger',
   TRUST_AUTHOR_MISMATCH:
     'the author entry is not the one that the line names, or the author is revoked',
+  TRUST_LINK_INVALID:
+    'a link from the author anchor does not hold: not signed, out of order, or of another',
   TRUST_KEY_UNLINKED: 'no signed link leads from the author anchor to this release key',
   TRUST_KEY_UNLISTED: 'the author entry does not list this release key',
   TRUST_RELEASE_FOREIGN: 'a release of another line, author, network or device than provisioned',

@@ -23,8 +23,10 @@ export interface LatestAnswer {
   readonly proof: Uint8Array;
 }
 
-export function latestPath(line: Line): string {
-  return `/v1/lines/${lineText(line)}/latest`;
+/** `linksKnown`: how many links of the line the asker has checked; the answer brings those that follow (T02). */
+export function latestPath(line: Line, linksKnown?: number): string {
+  const query = linksKnown === undefined ? '' : `?links=${linksKnown}`;
+  return `/v1/lines/${lineText(line)}/latest${query}`;
 }
 
 export function releasePath(digest: Uint8Array): string {

@@ -1,7 +1,7 @@
 /** Building a release: manifest, statement, envelope (design section 3: one signature, two worlds). */
 import { hex, utf8 } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
-import { authenticate } from '../registry/apply.ts';
+import { authenticate } from '../registry/authenticate.ts';
 import type { ReleaseClaims } from '../registry/claims.ts';
 import { lineText, parseLineText, type Line } from '../registry/line.ts';
 import { parseStatement, type Statement } from '../registry/statement.ts';

@@ -6,7 +6,13 @@ import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
-import { acceptProof, acceptRelease, chooseRelease, type Choice, type JudgedLine } from '../trust/accept.ts';
+import {
+  acceptProof,
+  acceptRelease,
+  chooseRelease,
+  type Choice,
+  type JudgedLine,
+} from '../trust/accept.ts';
 import { freshnessText, type Freshness } from '../trust/freshness.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Provision } from '../trust/state.ts';
@@ -20,11 +26,32 @@ import { withConfirmed, type DeviceStateFile } from './state.ts';
 import { confirmedOf, provisionOf, remember, trustStateOf } from './trust-memory.ts';
 
 export type AgentEvent =
-  | { readonly type: 'refused'; readonly node: string; readonly code: string; readonly about: string }
+  | {
+      readonly type: 'refused';
+      readonly node: string;
+      readonly code: string;
+      readonly about: string;
+    }
   | { readonly type: 'unreachable'; readonly node: string; readonly code: string }
-  | { readonly type: 'accepted'; readonly node: string; readonly line: string; readonly freshness: string; readonly size: number }
-  | { readonly type: 'installing'; readonly digest: string; readonly version: string; readonly bytes: number }
-  | { readonly type: 'progress'; readonly done: number; readonly total: number; readonly source: string }
+  | {
+      readonly type: 'accepted';
+      readonly node: string;
+      readonly line: string;
+      readonly freshness: string;
+      readonly size: number;
+    }
+  | {
+      readonly type: 'installing';
+      readonly digest: string;
+      readonly version: string;
+      readonly bytes: number;
+    }
+  | {
+      readonly type: 'progress';
+      readonly done: number;
+      readonly total: number;
+      readonly source: string;
+    }
   | { readonly type: 'liar'; readonly node: string; readonly code: string };
 
 /** What one round came to. */
@@ -129,8 +156,8 @@ export class Agent {
   async #askProof(node: NodeAccess, position: number): Promise<JudgedLine> {
     const { provisioning, state, clock } = this.#parts;
     const { line } = this.#provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
-    const proof = await node.latest(line);
     const memory = trustStateOf(provisioning, state.state);
+    const proof = await node.latest(line, memory.chains[position]?.count ?? 0);
     const accepted = acceptProof(this.#provision, memory, position, proof, clock());
     await state.update((before) => remember(provisioning, before, position, accepted.state));
     this.#emit({
@@ -148,7 +175,11 @@ export class Agent {
     if (freshness.kind === 'fresh') return;
     const { staleInstall } = this.#provision;
     check(staleInstall !== 'never', 'TRUST_STALE', freshnessText(freshness));
-    check(staleInstall === 'allow' || this.#parts.consent, 'DEVICE_CONSENT_NEEDED', freshnessText(freshness));
+    check(
+      staleInstall === 'allow' || this.#parts.consent,
+      'DEVICE_CONSENT_NEEDED',
+      freshnessText(freshness),
+    );
   }
 
   async #obtain(choice: Choice): Promise<PollResult> {
@@ -160,7 +191,11 @@ export class Agent {
         const envelope = await node.release(line, choice.digest);
         const confirmed = confirmedOf(this.#parts.state.state);
         release = acceptRelease(choice.judged, envelope, confirmed);
-        check(hex(release.digest) === hex(choice.digest), 'TRUST_NOT_NEWEST', 'another release than the one asked for');
+        check(
+          hex(release.digest) === hex(choice.digest),
+          'TRUST_NOT_NEWEST',
+          'another release than the one asked for',
+        );
       } catch (error) {
         refusal = this.#note(node, error, 'release', refusal);
         continue;
@@ -181,7 +216,12 @@ export class Agent {
       nodes: this.#order(),
       retry: this.#parts.retry ?? false,
       onStart: (bytes) =>
-        this.#emit({ type: 'installing', digest: hex(release.digest), version: release.claims.version, bytes }),
+        this.#emit({
+          type: 'installing',
+          digest: hex(release.digest),
+          version: release.claims.version,
+          bytes,
+        }),
       onProgress: (done, total, source) => this.#emit({ type: 'progress', done, total, source }),
       onLiar: (node) => {
         this.#distrusted.add(node);
@@ -210,7 +250,10 @@ export class Agent {
     freshness: string,
   ): Promise<void> {
     const { state, key, provisioning } = this.#parts;
-    const { counter } = await state.update((before) => ({ ...before, counter: before.counter + 1 }));
+    const { counter } = await state.update((before) => ({
+      ...before,
+      counter: before.counter + 1,
+    }));
     const report = signReport(key, provisioning.root, {
       digest: release.envelope.envelope.digest,
       referenceUri: release.envelope.manifest.referenceUri ?? '',

@@ -46,7 +46,10 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
   const file = join(directory, PROVISIONING);
   const provisioning = parseProvisioning(readBounded(file));
   const key = decodePrivateKey(readBounded(resolve(dirname(file), provisioning.keyFile)));
-  const state = await openDeviceState({ directory: join(directory, 'state'), floor: provisioning.floor });
+  const state = await openDeviceState({
+    directory: join(directory, 'state'),
+    floor: provisioning.floor,
+  });
   const slots = await openSlots({ directory: join(directory, 'slots') });
   const bootloader = cleanup.use(
     await startBootloader({
@@ -59,7 +62,8 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
   const { root } = provisioning;
   const client = cleanup.use(
     createClient({
-      pins: (origin) => nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
+      pins: (origin) =>
+        nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
     }),
   );
   const agent = new Agent({
@@ -75,7 +79,14 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     ...(options.onAgentEvent && { onEvent: options.onAgentEvent }),
   });
   const owned = cleanup.move();
-  return { provisioning, slots, state, bootloader, agent, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    provisioning,
+    slots,
+    state,
+    bootloader,
+    agent,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 function readBounded(path: string): Uint8Array {
@@ -89,7 +100,11 @@ export function provisionDevice(
   directory: string,
   input: Omit<Parameters<typeof encodeProvisioning>[0], 'keyFile'>,
 ): void {
-  check(!existsSync(join(directory, PROVISIONING)), 'DEVICE_PROVISIONING_INVALID', 'the folder is a device already');
+  check(
+    !existsSync(join(directory, PROVISIONING)),
+    'DEVICE_PROVISIONING_INVALID',
+    'the folder is a device already',
+  );
   const bytes = encodeProvisioning({ ...input, keyFile: 'device.key' });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const key = privateKey('Ed25519', new Uint8Array(randomBytes(32)));

@@ -71,7 +71,12 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
     const { active } = slots.state;
     const booted = active && slots.state.slots[active]?.digest === image.digest;
     check(booted === true, 'DEVICE_TRIAL_FAILED');
-    return { records, result: true, failure: undefined, opaque: bootloader.status.kind === 'opaque' };
+    return {
+      records,
+      result: true,
+      failure: undefined,
+      opaque: bootloader.status.kind === 'opaque',
+    };
   } catch (error) {
     if (!(error instanceof FirmamentError)) throw error;
     // A download that came to nothing is tried again: what is on the storage stays.
@@ -86,7 +91,9 @@ function imageOf({ release, line }: InstallOptions): SlotImage {
   const own = manifest.images.filter(({ componentIndex }) => componentIndex === 0);
   const [image] = own;
   check(
-    image !== undefined && image.algorithm === 'SHA-256' && own.every(({ digest }) => equal(digest, image.digest)),
+    image !== undefined &&
+      image.algorithm === 'SHA-256' &&
+      own.every(({ digest }) => equal(digest, image.digest)),
     'DEVICE_OPERATION_UNSUPPORTED',
     'a manifest with one image of a SHA-256 digest is what this device installs',
   );

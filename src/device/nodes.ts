@@ -22,8 +22,8 @@ import { httpImageSource } from './image-source.ts';
 export interface NodeAccess {
   /** OPERATOR/NODE. */
   readonly name: string;
-  /** The update proof of a line. Errors: NET_*, CBOR_*, LINE_*. */
-  latest(line: Line): Promise<Uint8Array>;
+  /** The update proof of a line, with the links that follow the first `linksKnown`. Errors: NET_*, CBOR_*, LINE_*. */
+  latest(line: Line, linksKnown: number): Promise<Uint8Array>;
   /** A release's envelope. Errors: NET_*, RELEASE_*. */
   release(line: Line, digest: Uint8Array): Promise<Uint8Array>;
   image(sha256: Uint8Array): ImageSource;
@@ -61,9 +61,9 @@ function nodeAccess({ name, node }: NamedNode, client: Client, deviceName: strin
   };
   return {
     name,
-    async latest(line) {
+    async latest(line, linksKnown) {
       const headers = { 'firmament-transaction': '4', 'firmament-device': deviceName };
-      return decodeLatest(await get(latestPath(line), MAX_LATEST, headers)).proof;
+      return decodeLatest(await get(latestPath(line, linksKnown), MAX_LATEST, headers)).proof;
     },
     release(line, digest) {
       const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;

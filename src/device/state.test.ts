@@ -14,10 +14,14 @@ function head(size: number): { size: number; root: string } {
 async function accepted(files = new SimulatedDisk()) {
   const file = await openDeviceState({ directory, floor: FLOOR, files });
   await file.update((state) =>
-    withConfirmed(withProof(state, { head: head(9), floor: 2_000, line: LINE, lowest: 3n }), LINE, {
-      sequence: 5n,
-      digest: 'd'.repeat(64),
-    }),
+    withConfirmed(
+      withProof(state, { head: head(9), floor: 2_000, line: LINE, lowest: 3n, chain: null }),
+      LINE,
+      {
+        sequence: 5n,
+        digest: 'd'.repeat(64),
+      },
+    ),
   );
   return { file, files };
 }
@@ -31,13 +35,15 @@ test('starts at the provisioned floor and keeps what was accepted', async () => 
   const again = await openDeviceState({ directory, floor: FLOOR, files });
   assert.deepEqual(again.state, file.state);
   assert.deepEqual(again.state.lines.get(LINE), {
+    chain: null,
     lowest: 3n,
     confirmed: { sequence: 5n, digest: 'd'.repeat(64) },
   });
 });
 
 suite('T17 nothing that was accepted is taken back', () => {
-  const line = (state: DeviceState) => state.lines.get(LINE) ?? { lowest: 0n, confirmed: null };
+  const line = (state: DeviceState) =>
+    state.lines.get(LINE) ?? { chain: null, lowest: 0n, confirmed: null };
   const attempts: Readonly<Record<string, (state: DeviceState) => DeviceState>> = {
     'an older head': (state) => ({ ...state, head: head(8) }),
     'no head': (state) => ({ ...state, head: null }),
@@ -76,7 +82,7 @@ suite('T17 nothing that was accepted is taken back', () => {
 test('a proof never lowers the floor or lowest, a fall back not the confirmed release', async () => {
   const { file } = await accepted();
   await file.update((state) =>
-    withProof(state, { head: head(10), floor: 5, line: LINE, lowest: 1n }),
+    withProof(state, { head: head(10), floor: 5, line: LINE, lowest: 1n, chain: null }),
   );
   assert.equal(file.state.floor, 2_000);
   assert.equal(file.state.lines.get(LINE)?.lowest, 3n);
@@ -112,7 +118,7 @@ test('a power cut leaves the old state or the new one', async () => {
         const { file, files } = await accepted();
         files.cut({ names: 'kept', bytes: 'kept' });
         files.failAt(n, when);
-        const proof = { head: head(20), floor: 3_000, line: LINE, lowest: 4n };
+        const proof = { head: head(20), floor: 3_000, line: LINE, lowest: 4n, chain: null };
         await assert.rejects(
           file.update((state) => withProof(state, proof)),
           PowerGone,

@@ -3,12 +3,16 @@
  * the lowest sequence and the last confirmed release. It only grows; a change that would take
  * something back is refused, and a file that can't be read is never replaced by an empty one.
  */
+import type { Chain } from '../trust/links.ts';
+import { chainFromJson, chainToJson } from './chain-record.ts';
 import { check } from '../errors.ts';
 import { diskFiles, type Files } from './files.ts';
 import { jsonReader } from './json-fields.ts';
 import { readRecord, writeRecord } from './record.ts';
 
 export interface LineState {
+  /** The links from the author anchor that were checked so far (T02); null before the first proof. */
+  readonly chain: Chain | null;
   /** The lowest sequence still allowed, as far as a proof has shown. */
   readonly lowest: bigint;
   /** The last release whose trial was confirmed here. `digest`: of the manifest, 64 hex digits. */
@@ -26,6 +30,7 @@ export interface DeviceState {
   readonly lines: ReadonlyMap<string, LineState>;
 }
 
+const NEW_LINE: LineState = { chain: null, lowest: 0n, confirmed: null };
 const RECORD = 'device-state';
 const FORMAT = 'firmament/device-state/v1';
 const MAX_LINES = 16;
@@ -93,15 +98,20 @@ export function withProof(
     readonly floor: number;
     readonly line: string;
     readonly lowest: bigint;
+    readonly chain: Chain | null;
   },
 ): DeviceState {
-  const known = state.lines.get(proof.line) ?? { lowest: 0n, confirmed: null };
+  const known = state.lines.get(proof.line) ?? NEW_LINE;
   const lowest = proof.lowest > known.lowest ? proof.lowest : known.lowest;
   return {
     ...state,
     head: proof.head,
     floor: Math.max(state.floor, proof.floor),
-    lines: new Map(state.lines).set(proof.line, { ...known, lowest }),
+    lines: new Map(state.lines).set(proof.line, {
+      ...known,
+      lowest,
+      chain: proof.chain ?? known.chain,
+    }),
   };
 }
 
@@ -111,7 +121,7 @@ export function withConfirmed(
   line: string,
   confirmed: { readonly sequence: bigint; readonly digest: string },
 ): DeviceState {
-  const known = state.lines.get(line) ?? { lowest: 0n, confirmed: null };
+  const known = state.lines.get(line) ?? NEW_LINE;
   // After a fall back to an older slot (T19) the last confirmed one stays what it was.
   if (known.confirmed && known.confirmed.sequence >= confirmed.sequence) return state;
   return { ...state, lines: new Map(state.lines).set(line, { ...known, confirmed }) };
@@ -130,6 +140,7 @@ function checkGrows(before: DeviceState, after: DeviceState): void {
   for (const [line, known] of before.lines) {
     const now = after.lines.get(line);
     kept(now !== undefined && now.lowest >= known.lowest, 'the lowest sequence');
+    kept((now?.chain?.count ?? 0) >= (known.chain?.count ?? 0), 'the checked links');
     if (!known.confirmed) continue;
     const { sequence, digest } = known.confirmed;
     const confirmed = now?.confirmed;
@@ -145,9 +156,10 @@ function deviceStateToJson(state: DeviceState): unknown {
     floor: state.floor,
     counter: state.counter,
     lines: Object.fromEntries(
-      [...state.lines].map(([line, { lowest, confirmed }]) => [
+      [...state.lines].map(([line, { chain, lowest, confirmed }]) => [
         line,
         {
+          chain: chain && chainToJson(chain),
           lowest: String(lowest),
           confirmed: confirmed && {
             sequence: String(confirmed.sequence),
@@ -174,12 +186,17 @@ export function deviceStateFromJson(value: unknown): DeviceState {
     counter: json.uint(top['counter'], 'counter'),
     lines: new Map(
       json.entries(top['lines'], 'lines', MAX_LINES).map(([line, entry]) => {
-        const { lowest, confirmed } = json.object(entry, 'line', ['lowest', 'confirmed']);
+        const { chain, lowest, confirmed } = json.object(entry, 'line', [
+          'chain',
+          'lowest',
+          'confirmed',
+        ]);
         const last =
           confirmed === null ? null : json.object(confirmed, 'confirmed', ['sequence', 'digest']);
         return [
           json.text(line, 'line', LINE),
           {
+            chain: chain === null ? null : chainFromJson(json, chain),
             lowest: json.uint64(lowest, 'lowest'),
             confirmed: last && {
               sequence: json.uint64(last['sequence'], 'confirmed sequence'),

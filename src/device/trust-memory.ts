@@ -1,5 +1,6 @@
 /** Between what a device keeps on its storage and what `trust/` reasons about. */
 import { fromHex, hex } from '../bytes.ts';
+import { anchoredChain } from '../trust/links.ts';
 import type { Confirmed, Provision, TrustState } from '../trust/state.ts';
 import type { Provisioning } from './provision.ts';
 import { withProof, type DeviceState } from './state.ts';
@@ -16,6 +17,9 @@ export function trustStateOf(provisioning: Provisioning, state: DeviceState): Tr
   return {
     head: state.head && { size: state.head.size, root: fromHex(state.head.root) },
     floor: state.floor,
+    chains: provisioning.lines.map(
+      ({ text, anchor }) => state.lines.get(text)?.chain ?? anchoredChain(anchor),
+    ),
     lowest: provisioning.lines.map(({ text }) => state.lines.get(text)?.lowest ?? 0n),
     confirmed: confirmedOf(state),
   };
@@ -45,5 +49,6 @@ export function remember(
     floor: accepted.floor,
     line,
     lowest: accepted.lowest[position] ?? 0n,
+    chain: accepted.chains[position] ?? null,
   });
 }

@@ -5,6 +5,7 @@ import { encodeLatest } from '../api/retrieval.ts';
 import { fail } from '../errors.ts';
 import { authorKey, lineKey, lineText, type Line } from '../registry/line.ts';
 import { decodeLineValue } from '../registry/map-value.ts';
+import { linksOf } from '../registry/newest.ts';
 import { parseStatement } from '../registry/statement.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { encodeProof } from '../trust/proof.ts';
@@ -16,6 +17,8 @@ export interface Answer {
 }
 
 const MAX_KEPT = 16_384;
+const MAX_LINK_BYTES = 12_288;
+const MAX_LINKS = 64;
 
 export class Answers {
   readonly #replica: Replica;
@@ -30,13 +33,16 @@ export class Answers {
     this.#heads = heads;
   }
 
-  /** The update proof of a line at the newest quorum head. Errors: NODE_NO_QUORUM, LINE_UNKNOWN. */
-  latest(line: Line): Answer {
+  /**
+   * The update proof of a line at the newest quorum head, with the links that follow the first `linksKnown` when
+   * that is given (T02). Errors: NODE_NO_QUORUM, LINE_UNKNOWN.
+   */
+  latest(line: Line, linksKnown?: number): Answer {
     const quorum = this.#current();
-    const key = lineText(line);
+    const key = `${lineText(line)} ${linksKnown ?? ''}`;
     const kept = this.#kept.get(key);
     if (kept) return kept;
-    const answer = this.#make(line, quorum);
+    const answer = this.#make(line, quorum, linksKnown);
     if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
     this.#kept.set(key, answer);
     return answer;
@@ -56,7 +62,7 @@ export class Answers {
     return quorum;
   }
 
-  #make(line: Line, { head, cosignatures }: QuorumHead): Answer {
+  #make(line: Line, { head, cosignatures }: QuorumHead, linksKnown: number | undefined): Answer {
     const map = this.#replica.at(head.height);
     const key = lineKey(line);
     const lineValue = map.value(key) ?? fail('LINE_UNKNOWN');
@@ -69,10 +75,23 @@ export class Answers {
       lineValue,
       mapProof: map.prove(key),
       authorValue: map.value(authorKey(line.author)) ?? null,
-      links: [],
+      links: linksKnown === undefined ? [] : this.#links(key, head.size, linksKnown),
     });
     const body = encodeLatest({ line, version: this.#version(lineValue), proof });
     return { body, etag: `"${hex(sha256(body)).slice(0, 32)}"` };
+  }
+
+  // As many as fit beside the proof; a reader that slept through more asks again from where it came to.
+  #links(key: Uint8Array, size: number, known: number): readonly Uint8Array[] {
+    const links: Uint8Array[] = [];
+    let room = MAX_LINK_BYTES;
+    for (const index of linksOf(this.#replica.view(), key).slice(known)) {
+      const stored = index < size ? this.#replica.statement(index) : undefined;
+      if (!stored || stored.bytes.length > room || links.length >= MAX_LINKS) break;
+      room -= stored.bytes.length;
+      links.push(stored.bytes);
+    }
+    return links;
   }
 
   // A hint for people and for a device that need not read further; the envelope decides.

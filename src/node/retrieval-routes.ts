@@ -33,23 +33,27 @@ interface FoundRelease {
 }
 
 export function retrievalRoutes(app: App, parts: RetrievalParts): void {
-  app.get<{ Params: { author: string; vendor: string; class: string; track: string } }>(
-    '/v1/lines/:author/:vendor/:class/:track/latest',
-    async (request, reply) => {
-      const { author, vendor, class: cls, track } = request.params;
-      const answer = parts.answers.latest(parseLineText(`${author}/${vendor}/${cls}/${track}`));
-      reply.header('etag', answer.etag).header('cache-control', 'no-cache');
-      if (request.headers['if-none-match'] === answer.etag) return reply.code(304).send();
-      return reply.type('application/cbor').send(answer.body);
-    },
-  );
+  app.get<{
+    Params: { author: string; vendor: string; class: string; track: string };
+    Querystring: { links?: string };
+  }>('/v1/lines/:author/:vendor/:class/:track/latest', async (request, reply) => {
+    const { author, vendor, class: cls, track } = request.params;
+    const { links } = request.query;
+    check(links === undefined || /^\d{1,4}$/.test(links), 'API_QUERY_INVALID');
+    const line = parseLineText(`${author}/${vendor}/${cls}/${track}`);
+    const answer = parts.answers.latest(line, links === undefined ? undefined : Number(links));
+    reply.header('etag', answer.etag).header('cache-control', 'no-cache');
+    if (request.headers['if-none-match'] === answer.etag) return reply.code(304).send();
+    return reply.type('application/cbor').send(answer.body);
+  });
   app.get<{ Params: { digest: string }; Querystring: { line?: string; withdrawn?: string } }>(
     '/v1/releases/:digest',
     async (request, reply) => {
       const { line, withdrawn } = request.query;
       const found = findRelease(parts, request.params.digest, line);
       check(found.record.status !== 'withdrawn' || withdrawn === 'yes', 'RELEASE_WITHDRAWN');
-      if (isCurrent(parts, found, request.headers['firmament-current'])) return reply.code(204).send();
+      if (isCurrent(parts, found, request.headers['firmament-current']))
+        return reply.code(204).send();
       return sendEnvelope(parts, reply, found);
     },
   );
@@ -68,12 +72,18 @@ export function retrievalRoutes(app: App, parts: RetrievalParts): void {
     return reply.code(202).send();
   });
   app.get<{ Params: { digest: string } }>('/v1/reports/:digest', async (request, reply) =>
-    reply.header('cache-control', 'no-store').send(parts.reports.of(fromHex(request.params.digest, 32))),
+    reply
+      .header('cache-control', 'no-store')
+      .send(parts.reports.of(fromHex(request.params.digest, 32))),
   );
 }
 
 /** Errors: BYTES_MALFORMED, RELEASE_UNKNOWN. */
-function findRelease({ replica }: RetrievalParts, digestHex: string, line: string | undefined): FoundRelease {
+function findRelease(
+  { replica }: RetrievalParts,
+  digestHex: string,
+  line: string | undefined,
+): FoundRelease {
   const digest = fromHex(digestHex, 32);
   const attachment = replica.attachment(digest) ?? fail('RELEASE_UNKNOWN');
   for (const { bytes, index } of replica.releases(digest).toReversed()) {
@@ -87,7 +97,11 @@ function findRelease({ replica }: RetrievalParts, digestHex: string, line: strin
 }
 
 // Transaction 6: whoever runs the newest of the line already is told so.
-function isCurrent({ replica }: RetrievalParts, found: FoundRelease, current: string | string[] | undefined): boolean {
+function isCurrent(
+  { replica }: RetrievalParts,
+  found: FoundRelease,
+  current: string | string[] | undefined,
+): boolean {
   if (current === undefined) return false;
   check(typeof current === 'string', 'API_QUERY_INVALID');
   const digest = fromHex(current, 32);
@@ -106,4 +120,3 @@ function sendEnvelope(parts: RetrievalParts, reply: Reply, found: FoundRelease):
     .type(ENVELOPE_MEDIA)
     .send(envelopeFrom({ statement: statement.sign1, attachment, receipts }));
 }
-

@@ -2,27 +2,32 @@
  * The replicated application: what one statement does to the state. Deterministic: no clock, no chance,
  * no I/O beyond the view. Rules stand in rules/, one function each; what holds for every kind is here.
  */
-import { isLowS } from '#crypto';
 import { equal, fromHex, hex } from '../bytes.ts';
-import { curveOf } from '../cose/algorithm.ts';
-import { decodeKey, thumbprint } from '../cose/key.ts';
-import { verifySign1 } from '../cose/sign1.ts';
-import type { PublicKey } from '../crypto/key.ts';
+import { decodeKey } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
+import { authenticate } from './authenticate.ts';
 import type { Kind } from './claims.ts';
-import { releaseKey } from './newest.ts';
+import { keyIdOf } from './key-id.ts';
+import { lineKey, parseLineText } from './line.ts';
+import { keyNamed } from './newest.ts';
 import { nodeIssuer, nodesOf } from './policy.ts';
 import { parseRegistration, registerAuthor } from './rules/author-register.ts';
 import { anchorImage } from './rules/image-anchor.ts';
 import { dropImage, holdImage } from './rules/image-hold.ts';
+import { revokeKey } from './rules/key-revoke.ts';
+import { rotateKeys } from './rules/key-rotate.ts';
 import { declareLine } from './rules/line-declare.ts';
+import { delegateLine } from './rules/line-delegate.ts';
+import { transferLine } from './rules/line-transfer.ts';
 import { registerRelease } from './rules/release-register.ts';
 import { withdrawRelease } from './rules/release-withdraw.ts';
 import {
   getAuthor,
+  getLine,
   getNodeCounter,
   policyInForce,
   setAuthor,
+  setLine,
   setNodeCounter,
   type AuthorRecord,
 } from './state.ts';
@@ -48,61 +53,90 @@ export function apply(view: View, transaction: Transaction, block: BlockContext)
   if (OF_NODES.includes(statement.kind)) return applyOfNode(view, statement, block);
   if (statement.kind === 'author.register') {
     authenticate(statement, parseRegistration(statement).key);
-    return registerAuthor(view, statement, networkId);
+    return registerAuthor(view, statement, networkId, block.index);
   }
-  const author = signingAuthor(view, statement);
-  if (statement.kind === 'release') {
+  if (OF_RECOVERY.includes(statement.kind)) return applyOfRecovery(view, statement, block);
+  const takeCounter = signer(view, statement);
+  if (statement.kind === 'release')
     return registerRelease(view, statement, attachment ?? fail('ATTACHMENT_MISSING'), block.index);
-  }
-  check(statement.counter > author.counter, 'STATEMENT_COUNTER');
-  setAuthor(view, { ...author, counter: statement.counter });
+  takeCounter();
   if (statement.kind === 'line.declare') return declareLine(view, statement);
   if (statement.kind === 'image.anchor') return anchorImage(view, statement, block.index);
   return withdrawRelease(view, statement);
 }
 
 const OF_NODES: readonly Kind[] = ['image.hold', 'image.drop'];
+const OF_RECOVERY: readonly Kind[] = ['key.rotate', 'key.revoke', 'line.delegate', 'line.transfer'];
+const OF_DELEGATES: readonly Kind[] = ['release', 'image.anchor'];
 
 function applyOfNode(view: View, statement: Statement, block: BlockContext): void {
   const { policy } = policyInForce(view);
-  const signer =
+  const node =
     nodesOf(policy).find(({ name }) => nodeIssuer(name) === statement.issuer) ??
     fail('STATEMENT_SIGNER_UNKNOWN');
-  authenticate(statement, signer.node.statement);
-  check(statement.counter > getNodeCounter(view, signer.name), 'STATEMENT_COUNTER');
-  setNodeCounter(view, signer.name, statement.counter);
-  if (statement.kind === 'image.hold') holdImage(view, statement, signer.name, block.height);
-  else dropImage(view, statement, signer.name);
+  authenticate(statement, node.node.statement);
+  check(statement.counter > getNodeCounter(view, node.name), 'STATEMENT_COUNTER');
+  setNodeCounter(view, node.name, statement.counter);
+  if (statement.kind === 'image.hold') holdImage(view, statement, node.name, block.height);
+  else dropImage(view, statement, node.name);
 }
 
-// A release key in force of the author that the issuer names; the claims cannot name another's line (T03).
-function signingAuthor(view: View, statement: Statement): AuthorRecord {
-  const issuer = /^[0-9a-f]{64}$/.test(statement.issuer) ? fromHex(statement.issuer) : undefined;
-  const author = (issuer && getAuthor(view, issuer)) ?? fail('AUTHOR_UNKNOWN');
-  const key = releaseKey(author, statement.keyId) ?? fail('STATEMENT_SIGNER_UNKNOWN');
-  check(author.status === 0, 'STATEMENT_SIGNER_UNKNOWN', 'the author is revoked');
-  authenticate(statement, decodeKey(key));
-  check(statement.subject.startsWith(`${statement.issuer}/`), 'LINE_FOREIGN');
-  return author;
+// T01: a release key alone can do none of these; each rule asks for the recovery keys itself.
+function applyOfRecovery(view: View, statement: Statement, block: BlockContext): void {
+  const author = issuingAuthor(view, statement) ?? fail('AUTHOR_UNKNOWN');
+  checkSubject(statement);
+  check(statement.counter > author.counter, 'STATEMENT_COUNTER');
+  const counted = { ...author, counter: statement.counter };
+  if (statement.kind === 'key.rotate') return rotateKeys(view, statement, counted, block.index);
+  if (statement.kind === 'key.revoke') return revokeKey(view, statement, counted, block.index);
+  if (statement.kind === 'line.delegate')
+    return delegateLine(view, statement, counted, block.index);
+  return transferLine(view, statement, counted, block.index);
 }
 
-// A signature is checked once for a parsed statement and key, however often it is applied (dry run, proposal).
-const authenticated = new WeakMap<Statement, string>();
+/**
+ * Finds and checks who signed: the author that the issuer names, with a release key in force, or a delegate of
+ * the line's owner (T01). Returns how to take its counter.
+ */
+function signer(view: View, statement: Statement): () => void {
+  const author = issuingAuthor(view, statement);
+  const key = author && keyNamed(author.keys, statement.keyId);
+  if (author && key) {
+    check(author.status === 0, 'STATEMENT_SIGNER_UNKNOWN', 'the author is revoked');
+    authenticate(statement, decodeKey(key));
+    checkSubject(statement);
+    return () => {
+      check(statement.counter > author.counter, 'STATEMENT_COUNTER');
+      setAuthor(view, { ...author, counter: statement.counter });
+    };
+  }
+  const takeCounter = OF_DELEGATES.includes(statement.kind) && delegate(view, statement);
+  return takeCounter || fail(author ? 'STATEMENT_SIGNER_UNKNOWN' : 'AUTHOR_UNKNOWN');
+}
 
-/** Errors: COSE_SIGNATURE_INVALID, STATEMENT_SIGNER_UNKNOWN, STATEMENT_HIGH_S. */
-export function authenticate(statement: Statement, key: PublicKey): void {
-  const keyId = thumbprint(key);
-  if (authenticated.get(statement) === hex(keyId)) return;
-  check(
-    equal(statement.keyId, keyId),
-    'STATEMENT_SIGNER_UNKNOWN',
-    'the kid is not that of the signer',
-  );
-  verifySign1(statement.sign1, key);
-  // T05: one signature a statement; anybody could turn a low s into a high one.
-  check(
-    curveOf(statement.sign1.algorithm) !== 'P-256' || isLowS(statement.sign1.signature),
-    'STATEMENT_HIGH_S',
-  );
-  authenticated.set(statement, hex(keyId));
+function issuingAuthor(view: View, statement: Statement): AuthorRecord | undefined {
+  return /^[0-9a-f]{64}$/.test(statement.issuer)
+    ? getAuthor(view, fromHex(statement.issuer))
+    : undefined;
+}
+
+// T03: the claims cannot name another's line. Whether a line that changed hands is the issuer's, its rule asks.
+function checkSubject(statement: Statement): void {
+  const { issuer, subject, kind } = statement;
+  if (kind === 'line.declare') check(subject.startsWith(`${issuer}/`), 'LINE_FOREIGN');
+}
+
+function delegate(view: View, statement: Statement): (() => void) | undefined {
+  const key = lineKey(parseLineText(statement.subject));
+  const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
+  const known = line.delegates.find((each) => equal(keyIdOf(each.key), statement.keyId));
+  if (!known || statement.issuer !== hex(statement.keyId)) return undefined;
+  authenticate(statement, decodeKey(known.key));
+  return () => {
+    check(statement.counter > known.counter, 'STATEMENT_COUNTER');
+    const delegates = line.delegates.map((each) =>
+      each === known ? { ...known, counter: statement.counter } : each,
+    );
+    setLine(view, key, { ...line, delegates });
+  };
 }

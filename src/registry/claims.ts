@@ -19,6 +19,10 @@ export const KINDS = [
   'image.hold',
   'image.drop',
   'release.withdraw',
+  'key.rotate',
+  'key.revoke',
+  'line.delegate',
+  'line.transfer',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -1,16 +1,18 @@
 /** T16: which release of a line is newest, which is pending, and when an image makes one available. */
 import { sha256 } from '#crypto';
 import { equal } from '../bytes.ts';
-import { thumbprint, decodeKey } from '../cose/key.ts';
 import { fail } from '../errors.ts';
-import { authorKey, parseLineText } from './line.ts';
+import { keyIdOf } from './key-id.ts';
+import { authorKey } from './line.ts';
 import { encodeAuthorValue, encodeLineValue, type ReleaseOffer } from './map-value.ts';
 import {
   getAuthor,
+  getAuthorLine,
   getHolds,
   getLine,
   getRelease,
   policyInForce,
+  setAuthor,
   setLine,
   setRelease,
   type AuthorRecord,
@@ -19,25 +21,37 @@ import {
 } from './state.ts';
 import type { View } from './view.ts';
 
-/** The author's value in the map. */
+/**
+ * The author's value in the map. A retired key stays listed: its releases stand, and the registry takes no new
+ * ones of it.
+ */
 export function authorValue(author: AuthorRecord): Uint8Array {
   return encodeAuthorValue({
-    keys: author.keys.map((key) => thumbprint(decodeKey(key))),
-    delegations: [],
+    keys: [...author.keys, ...author.retired].map(keyIdOf),
+    delegations: author.delegations,
     rotations: author.rotations,
     status: author.status,
   });
 }
 
-/** Writes an author's entry into the map. */
+/** Writes an author's record and its entry in the map; its lines name that entry, so they follow (T16). */
 export function publishAuthor(view: View, author: AuthorRecord): void {
-  view.setMap(authorKey(author.id), authorValue(author));
+  setAuthor(view, author);
+  const key = authorKey(author.id);
+  const value = authorValue(author);
+  const before = view.getMap(key);
+  if (before && equal(before, value)) return;
+  view.setMap(key, value);
+  for (let position = 0; position < author.lines; position++) {
+    const line = getAuthorLine(view, author.id, position);
+    const record = getLine(view, line);
+    if (record && equal(record.owner, author.id)) publishLine(view, line, record);
+  }
 }
 
 /** Writes a line's record and its entry in the map. */
 export function publishLine(view: View, key: Uint8Array, line: LineRecord): void {
-  const owner = parseLineText(line.text).author;
-  const author = view.getMap(authorKey(owner)) ?? fail('AUTHOR_UNKNOWN');
+  const author = view.getMap(authorKey(line.owner)) ?? fail('AUTHOR_UNKNOWN');
   setLine(view, key, line);
   view.setMap(
     key,
@@ -88,7 +102,7 @@ export function latchAvailability(
   const found = release(view, key, digest);
   if (found.status !== 'registered') return;
   const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
-  const author = getAuthor(view, parseLineText(line.text).author) ?? fail('AUTHOR_UNKNOWN');
+  const author = getAuthor(view, line.owner) ?? fail('AUTHOR_UNKNOWN');
   const held = found.images.every((image) =>
     heldWidely(view, author, { line: key, release: digest, image: image.digest }, height),
   );
@@ -117,7 +131,17 @@ function heldWidely(
   return operators.length >= policy.copies && elsewhere.length >= policy.copiesElsewhere;
 }
 
-/** Whether a kid is that of one of the author's release keys in force; its COSE_Key then. */
-export function releaseKey(author: AuthorRecord, keyId: Uint8Array): Uint8Array | undefined {
-  return author.keys.find((key) => equal(thumbprint(decodeKey(key)), keyId));
+/** The COSE_Key with this thumbprint, if it is one of the keys. */
+export function keyNamed(keys: readonly Uint8Array[], keyId: Uint8Array): Uint8Array | undefined {
+  return keys.find((key) => equal(keyIdOf(key), keyId));
+}
+
+/**
+ * Log indexes of the statements by which a device goes from a line's author anchor to the keys of its present
+ * owner, in order. The list only grows at its end.
+ */
+export function linksOf(view: View, key: Uint8Array): readonly number[] {
+  const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
+  const owner = getAuthor(view, line.owner) ?? fail('AUTHOR_UNKNOWN');
+  return [...line.inherited, ...[...owner.links, ...line.links].toSorted((a, b) => a - b)];
 }

@@ -13,8 +13,10 @@ import type { View } from './view.ts';
 
 export interface AuthorRecord {
   readonly id: Uint8Array;
-  /** COSE_Key bytes of the release keys in force. */
+  /** COSE_Key bytes of the release keys that may sign. */
   readonly keys: readonly Uint8Array[];
+  /** COSE_Key bytes of keys that may sign no more, whose earlier releases stand. */
+  readonly retired: readonly Uint8Array[];
   readonly recovery: readonly Uint8Array[];
   readonly threshold: number;
   readonly name: string;
@@ -22,13 +24,32 @@ export interface AuthorRecord {
   readonly operator: string | null;
   readonly counter: bigint;
   readonly lines: number;
+  /** Log entries of the delegations in force on this author's lines. */
+  readonly delegations: readonly Uint8Array[];
+  /** Log indexes of its registration, rotations and revocations: what a device's chain is made of (T02). */
+  readonly links: readonly number[];
   readonly rotations: number;
   readonly status: number;
 }
 
+/** A key that may sign releases of a line for its owner (T01, T02). */
+export interface Delegate {
+  /** COSE_Key bytes. */
+  readonly key: Uint8Array;
+  /** Log entry of the delegation. */
+  readonly entry: Uint8Array;
+  readonly counter: bigint;
+}
+
 export interface LineRecord {
-  /** AUTHOR/VENDOR/CLASS/TRACK. */
+  /** AUTHOR/VENDOR/CLASS/TRACK: the author who declared it, whoever owns it now. */
   readonly text: string;
+  readonly owner: Uint8Array;
+  readonly delegates: readonly Delegate[];
+  /** Log indexes of links that a device needs before those of the present owner: up to the last transfer. */
+  readonly inherited: readonly number[];
+  /** Log indexes of delegations under the present owner. */
+  readonly links: readonly number[];
   /** Of the release registered last, which has the highest sequence. */
   readonly last: { readonly sequence: bigint; readonly digest: Uint8Array } | null;
   readonly newest: Uint8Array | null;
@@ -52,6 +73,8 @@ export interface ReleaseRecord {
   readonly entry: Uint8Array;
   /** Log index of its statement. */
   readonly index: number;
+  /** Thumbprint of the key that signed it. */
+  readonly keyId: Uint8Array;
   readonly status: ReleaseStatus;
   readonly applies: readonly [bigint, bigint] | null;
   readonly via: Uint8Array | null;
@@ -81,6 +104,7 @@ const bytes = (value: Cbor | undefined): Uint8Array => value as Uint8Array;
 const uint = (value: Cbor | undefined): number => value as number;
 const big = (value: Cbor | undefined): bigint => BigInt(value as number | bigint);
 const list = (value: Cbor | undefined): readonly Cbor[] => value as readonly Cbor[];
+const byteList = (value: Cbor | undefined): readonly Uint8Array[] => value as readonly Uint8Array[];
 
 function read(view: View, name: string): readonly Cbor[] | undefined {
   const value = view.get(name);
@@ -104,30 +128,49 @@ export function setPolicy(view: View, root: Uint8Array): void {
 export function getAuthor(view: View, id: Uint8Array): AuthorRecord | undefined {
   const row = read(view, `author/${hex(id)}`);
   if (!row) return undefined;
-  const [keys, recovery, threshold, name, operator, counter, lines, rotations, status] = row;
   return {
     id,
-    keys: list(keys) as readonly Uint8Array[],
-    recovery: list(recovery) as readonly Uint8Array[],
-    threshold: uint(threshold),
-    name: name as string,
-    operator: operator as string | null,
-    counter: big(counter),
-    lines: uint(lines),
-    rotations: uint(rotations),
-    status: uint(status),
+    keys: byteList(row[0]),
+    retired: byteList(row[1]),
+    recovery: byteList(row[2]),
+    threshold: uint(row[3]),
+    name: row[4] as string,
+    operator: row[5] as string | null,
+    counter: big(row[6]),
+    lines: uint(row[7]),
+    delegations: byteList(row[8]),
+    links: list(row[9]).map(uint),
+    rotations: uint(row[10]),
+    status: uint(row[11]),
   };
 }
 
 export function setAuthor(view: View, author: AuthorRecord): void {
-  const { keys, recovery, threshold, name, operator, counter, lines, rotations, status } = author;
   view.set(
     `author/${hex(author.id)}`,
-    encode([keys, recovery, threshold, name, operator, counter, lines, rotations, status]),
+    encode([
+      author.keys,
+      author.retired,
+      author.recovery,
+      author.threshold,
+      author.name,
+      author.operator,
+      author.counter,
+      author.lines,
+      author.delegations,
+      author.links,
+      author.rotations,
+      author.status,
+    ]),
   );
 }
 
 /** The lines of an author in the order of their declaration: a key change rewrites them all (T16). */
+export function getAuthorLine(view: View, author: Uint8Array, position: number): Uint8Array {
+  const row = read(view, `author-line/${hex(author)}/${position}`);
+  return bytes((row ?? fail('LINE_UNKNOWN'))[0]);
+}
+
 export function setAuthorLine(
   view: View,
   author: Uint8Array,
@@ -140,9 +183,16 @@ export function setAuthorLine(
 export function getLine(view: View, key: Uint8Array): LineRecord | undefined {
   const row = read(view, `line/${hex(key)}`);
   if (!row) return undefined;
-  const [text, last, newest, pending, lowest, status] = row;
+  const [text, owner, delegates, inherited, links, last, newest, pending, lowest, status] = row;
   return {
     text: text as string,
+    owner: bytes(owner),
+    delegates: list(delegates).map((delegate) => {
+      const [delegateKey, entry, counter] = list(delegate);
+      return { key: bytes(delegateKey), entry: bytes(entry), counter: big(counter) };
+    }),
+    inherited: list(inherited).map(uint),
+    links: list(links).map(uint),
     last: last === null ? null : { sequence: big(list(last)[0]), digest: bytes(list(last)[1]) },
     newest: newest as Uint8Array | null,
     pending: pending as Uint8Array | null,
@@ -152,10 +202,20 @@ export function getLine(view: View, key: Uint8Array): LineRecord | undefined {
 }
 
 export function setLine(view: View, key: Uint8Array, line: LineRecord): void {
-  const last = line.last && [line.last.sequence, line.last.digest];
   view.set(
     `line/${hex(key)}`,
-    encode([line.text, last, line.newest, line.pending, line.lowest, line.status]),
+    encode([
+      line.text,
+      line.owner,
+      line.delegates.map((delegate) => [delegate.key, delegate.entry, delegate.counter]),
+      line.inherited,
+      line.links,
+      line.last && [line.last.sequence, line.last.digest],
+      line.newest,
+      line.pending,
+      line.lowest,
+      line.status,
+    ]),
   );
 }
 
@@ -166,12 +226,13 @@ export function getRelease(
 ): ReleaseRecord | undefined {
   const row = read(view, `release/${hex(line)}/${hex(digest)}`);
   if (!row) return undefined;
-  const [sequence, entry, index, status, applies, via, images, previous] = row;
+  const [sequence, entry, index, keyId, status, applies, via, images, previous] = row;
   return {
     sequence: big(sequence),
     digest,
     entry: bytes(entry),
     index: uint(index),
+    keyId: bytes(keyId),
     status: STATUSES[uint(status)] as ReleaseStatus,
     applies: applies === null ? null : [big(list(applies)[0]), big(list(applies)[1])],
     via: via as Uint8Array | null,
@@ -190,6 +251,7 @@ export function setRelease(view: View, line: Uint8Array, release: ReleaseRecord)
       release.sequence,
       release.entry,
       release.index,
+      release.keyId,
       STATUSES.indexOf(release.status),
       release.applies && [...release.applies],
       release.via,

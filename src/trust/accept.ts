@@ -3,10 +3,11 @@
  * or a coded refusal. The memory changes only when every check has passed.
  */
 import { equal } from '../bytes.ts';
+import { encodeKey, thumbprint } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
 import type { ReleaseOffer } from '../registry/map-value.ts';
 import { judgeAge, type Freshness } from './freshness.ts';
-import { linkedKeys } from './links.ts';
+import { anchoredChain, checkKeyKnown, extendChain, trustedKeys, type Chain } from './links.ts';
 import { verifyProof, type ProvenLine } from './proof.ts';
 import { verifyRelease, type VerifiedRelease } from './release.ts';
 import {
@@ -22,6 +23,7 @@ export interface JudgedLine {
   readonly followed: FollowedLine;
   readonly proven: ProvenLine;
   readonly freshness: Freshness;
+  readonly chain: Chain;
 }
 
 /** The release to fetch, and why that one. */
@@ -51,20 +53,45 @@ export function acceptProof(
     'TRUST_HEAD_ROLLBACK',
     'the lowest sequence allowed went down',
   );
-  linkedKeys(followed.anchor, proven);
+  const chain = chainOf(provision, state, position, proven);
   const age = judgeAge(provision.root.policy, proven, now, state.floor);
   return {
-    judged: { followed, proven, freshness: age.freshness },
+    judged: { followed, proven, freshness: age.freshness, chain },
     state: {
       ...state,
       head: { size: proven.head.size, root: proven.head.root },
       // T14, T18: a floor only rises, and only by a proof that is fresh.
       floor: age.freshness.kind === 'fresh' ? Math.max(state.floor, age.time) : state.floor,
+      chains: provision.lines.map((line, i) =>
+        i === position ? chain : (state.chains[i] ?? anchoredChain(line.anchor)),
+      ),
       lowest: provision.lines.map((_, i) =>
         i === position ? proven.value.lowest : (state.lowest[i] ?? 0n),
       ),
     },
   };
+}
+
+// T02: the links in the proof go on where the reader's chain ends; what was checked once is not asked for again.
+function chainOf(
+  provision: Provision,
+  state: TrustState,
+  position: number,
+  proven: ProvenLine,
+): Chain {
+  const { line, anchor } = provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
+  const known = state.chains[position] ?? anchoredChain(anchor);
+  const anchored = known.keys[0];
+  check(
+    anchored !== undefined &&
+      equal(anchored.key, encodeKey(anchor)) &&
+      equal(thumbprint(anchor), line.author),
+    'TRUST_KEY_UNLINKED',
+    "the anchor is not the line owner's",
+  );
+  const chain = extendChain(known, line, provision.root.networkId, proven.links);
+  check(trustedKeys(chain, proven).length > 0, 'TRUST_KEY_UNLISTED');
+  return chain;
 }
 
 /**
@@ -119,8 +146,10 @@ export function acceptRelease(
   confirmed: Confirmed | null,
   imageInHand = false,
 ): VerifiedRelease {
-  const { followed, proven } = judged;
-  const release = verifyRelease(proven, linkedKeys(followed.anchor, proven), envelope);
+  const { proven, chain } = judged;
+  const release = verifyRelease(proven, trustedKeys(chain, proven), envelope, (keyId) =>
+    checkKeyKnown(chain, proven, keyId),
+  );
   const { newest, pending, lowest } = proven.value;
   check(release.sequence >= lowest, 'TRUST_WITHDRAWN', undefined, {
     sequence: release.sequence,

@@ -1,12 +1,14 @@
 /** A release's envelope checked against its author's keys and its line: claims and signature on one block (T04). */
 import { equal, hex } from '../bytes.ts';
-import type { PublicKey } from '../crypto/key.ts';
+import { KID } from '../cose/claims.ts';
+import { thumbprint } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
 import { parseClaims, type Claims, type ReleaseClaims } from '../registry/claims.ts';
 import { lineText } from '../registry/line.ts';
-import { authenticate, type VerifiedEnvelope } from '../suit/authenticate.ts';
-import { parseEnvelope } from '../suit/envelope.ts';
+import { authenticate, readBlocks, type VerifiedEnvelope } from '../suit/authenticate.ts';
+import { parseEnvelope, type Envelope } from '../suit/envelope.ts';
 import { identity } from '../suit/identity.ts';
+import type { TrustedKey } from './links.ts';
 import type { ProvenLine } from './proof.ts';
 
 declare const verified: unique symbol;
@@ -23,13 +25,21 @@ export interface VerifiedRelease {
 /** Errors: SUIT_*, STATEMENT_*, TRUST_RELEASE_FOREIGN, TRUST_CLAIM_MISMATCH. */
 export function verifyRelease(
   proven: ProvenLine,
-  keys: readonly PublicKey[],
+  keys: readonly TrustedKey[],
   bytes: Uint8Array,
+  checkKeyId: (keyId: Uint8Array) => void,
 ): VerifiedRelease {
-  const envelope = authenticate(parseEnvelope(bytes), keys);
+  const parsed = parseEnvelope(bytes);
+  explainUnknownKey(parsed, keys, checkKeyId);
+  const envelope = authenticate(
+    parsed,
+    keys.map(({ key }) => key),
+  );
   const claims = parseClaims(envelope.sign1.header);
   const release = claims.release ?? fail('TRUST_RELEASE_FOREIGN', 'not a release');
-  checkBelongs(proven, claims);
+  const signer = keys.find(({ key }) => equal(thumbprint(key), thumbprint(envelope.key)));
+  check(equal(claims.keyId, thumbprint(envelope.key)), 'TRUST_CLAIM_MISMATCH', 'kid');
+  checkBelongs(proven, claims, signer?.issuer);
   const { manifest } = envelope;
   const { vendorId, classId } = identity(manifest);
   const { vendor, class: cls } = proven.line;
@@ -43,12 +53,26 @@ export function verifyRelease(
   } as VerifiedRelease;
 }
 
+// A signature by a key that is not trusted is refused in any case; where the key is known, the code says why.
+function explainUnknownKey(
+  envelope: Envelope,
+  keys: readonly TrustedKey[],
+  checkKeyId: (keyId: Uint8Array) => void,
+): void {
+  const kids = readBlocks(envelope).flatMap((block) => {
+    const kid = block.kind === 'sign1' ? block.sign1.header.get(KID) : undefined;
+    return kid instanceof Uint8Array ? [kid] : [];
+  });
+  if (kids.some((kid) => keys.some(({ key }) => equal(thumbprint(key), kid)))) return;
+  for (const kid of kids) checkKeyId(kid);
+}
+
 // T03, T04: the claims name this line, its owner and this network.
-function checkBelongs(proven: ProvenLine, claims: Claims): void {
+function checkBelongs(proven: ProvenLine, claims: Claims, issuer: string | undefined): void {
   check(claims.subject === lineText(proven.line), 'TRUST_RELEASE_FOREIGN', 'another line', {
     subject: claims.subject,
   });
-  check(claims.issuer === hex(proven.line.author), 'TRUST_RELEASE_FOREIGN', 'another author');
+  check(claims.issuer === issuer, 'TRUST_RELEASE_FOREIGN', 'another author');
   check(
     claims.network === hex(proven.networkId),
     'TRUST_RELEASE_FOREIGN',

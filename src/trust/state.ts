@@ -4,6 +4,7 @@ import type { PublicKey } from '../crypto/key.ts';
 import { check } from '../errors.ts';
 import type { Line } from '../registry/line.ts';
 import type { Root } from '../registry/root.ts';
+import { anchoredChain, type Chain } from './links.ts';
 import type { ProvenLine } from './proof.ts';
 
 /** A line that a reader follows, and the key that its author was known by when the reader was made. */
@@ -34,10 +35,23 @@ export interface TrustState {
   readonly head: Head | null;
   /** POSIX seconds. */
   readonly floor: number;
+  /** The links checked so far for each followed line, in the order of the provision. */
+  readonly chains: readonly Chain[];
   /** The highest `lowest` seen for each followed line, in the order of the provision. */
   readonly lowest: readonly bigint[];
   /** The release that was installed and confirmed last. */
   readonly confirmed: Confirmed | null;
+}
+
+/** What a reader remembers that has seen nothing yet. */
+export function firstState(provision: Provision, floor: number): TrustState {
+  return {
+    head: null,
+    floor,
+    chains: provision.lines.map(({ anchor }) => anchoredChain(anchor)),
+    lowest: provision.lines.map(() => 0n),
+    confirmed: null,
+  };
 }
 
 /**

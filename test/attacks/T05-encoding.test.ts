@@ -5,7 +5,7 @@ import { concat, equal, utf8 } from '../../src/bytes.ts';
 import { encode, encodeBytesHeader } from '../../src/cbor/encode.ts';
 import type { Cbor } from '../../src/cbor/value.ts';
 import { encodeSign1 } from '../../src/cose/sign1.ts';
-import { authenticate } from '../../src/registry/apply.ts';
+import { authenticate } from '../../src/registry/authenticate.ts';
 import { createStatement, parseStatement, type Statement } from '../../src/registry/statement.ts';
 import { sampleKey } from './sample-policy.ts';
 

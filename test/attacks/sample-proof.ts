@@ -103,7 +103,13 @@ export function provisionFor(ledger: SampleLedger, author: SampleAuthor): Provis
   return { root: ledger.root, lines, staleInstall: 'never' };
 }
 
-export const NEW_READER: TrustState = { head: null, floor: 0, lowest: [], confirmed: null };
+export const NEW_READER: TrustState = {
+  head: null,
+  floor: 0,
+  chains: [],
+  lowest: [],
+  confirmed: null,
+};
 
 /** The SUIT envelope of a release on the ledger: the same signature, its payload detached. */
 export function envelopeOf({ statement, attachment }: SampleRelease): Uint8Array {

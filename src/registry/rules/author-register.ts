@@ -8,7 +8,8 @@ import type { PublicKey } from '../../crypto/key.ts';
 import { check, fail } from '../../errors.ts';
 import { printable } from '../claims.ts';
 import { publishAuthor } from '../newest.ts';
-import { getAuthor, policyInForce, setAuthor, type AuthorRecord } from '../state.ts';
+import type { RecoveryKeys } from '../recovery.ts';
+import { getAuthor, policyInForce } from '../state.ts';
 import type { Statement } from '../statement.ts';
 import type { View } from '../view.ts';
 import { parsePayload } from './payload.ts';
@@ -55,40 +56,49 @@ export function operatorClaim(networkId: Uint8Array, author: Uint8Array): Uint8A
   return concat(utf8('firmament/author-operator/v1'), networkId, author);
 }
 
-export function registerAuthor(view: View, statement: Statement, networkId: Uint8Array): void {
+export function registerAuthor(
+  view: View,
+  statement: Statement,
+  networkId: Uint8Array,
+  index: number,
+): void {
   const registration = parseRegistration(statement);
   const id = thumbprint(registration.key);
   check(statement.issuer === hex(id) && statement.subject === hex(id), 'STATEMENT_SUBJECT');
   check(getAuthor(view, id) === undefined, 'AUTHOR_EXISTS');
   check(policyInForce(view).policy.registration === 'open', 'AUTHOR_APPROVAL_REQUIRED');
-  checkRecovery(registration);
+  checkRecovery([registration.keyBytes], registration);
   if (registration.operator)
     checkOperator(view, registration.operator, operatorClaim(networkId, id));
-  const author: AuthorRecord = {
+  publishAuthor(view, {
     id,
     keys: [registration.keyBytes],
+    retired: [],
     recovery: registration.recovery,
     threshold: registration.threshold,
     name: registration.name,
     operator: registration.operator?.name ?? null,
     counter: statement.counter,
     lines: 0,
+    delegations: [],
+    links: [index],
     rotations: 0,
     status: 0,
-  };
-  setAuthor(view, author);
-  publishAuthor(view, author);
+  });
 }
 
-// T01: a thief with the release key must not hold a recovery key with it.
-function checkRecovery({ keyBytes, recovery, threshold }: Registration): void {
+/** T01: a thief with a release key must not hold a recovery key with it. Errors: AUTHOR_INVALID. */
+export function checkRecovery(
+  releaseKeys: readonly Uint8Array[],
+  { recovery, threshold }: RecoveryKeys,
+): void {
   check(recovery.length >= 1 && recovery.length <= 8, 'AUTHOR_INVALID', '1 to 8 recovery keys');
   check(
     threshold >= 1 && threshold <= recovery.length,
     'AUTHOR_INVALID',
     'threshold of 1 to the number of recovery keys',
   );
-  const all = [keyBytes, ...recovery].toSorted(compare);
+  const all = [...releaseKeys, ...recovery].toSorted(compare);
   const distinct = all.every((key, i) => i === 0 || !equal(key, all[i - 1] as Uint8Array));
   check(distinct, 'AUTHOR_INVALID', 'release and recovery keys are all different');
 }

@@ -10,7 +10,7 @@ import type { View } from '../view.ts';
 import { parsePayload } from './payload.ts';
 
 // T16: a key change rewrites every line of its author.
-const MAX_LINES = 1024;
+export const MAX_LINES = 1024;
 
 export function declareLine(view: View, statement: Statement): void {
   const line = parsePayload(statement, [1, 2, 3], (get) =>
@@ -31,6 +31,10 @@ export function declareLine(view: View, statement: Statement): void {
   setAuthor(view, { ...author, lines: author.lines + 1 });
   publishLine(view, key, {
     text: statement.subject,
+    owner: line.author,
+    delegates: [],
+    inherited: [],
+    links: [],
     last: null,
     newest: null,
     pending: null,

@@ -1,5 +1,7 @@
 /** The line that a statement is about: a statement acts only on its own line (T03). */
-import { fail } from '../../errors.ts';
+import { equal, hex } from '../../bytes.ts';
+import { check, fail } from '../../errors.ts';
+import { keyIdOf } from '../key-id.ts';
 import { lineKey, parseLineText, type Line } from '../line.ts';
 import { getLine, type LineRecord } from '../state.ts';
 import type { Statement } from '../statement.ts';
@@ -11,9 +13,19 @@ export interface OwnedLine {
   readonly record: LineRecord;
 }
 
-/** Errors: LINE_MALFORMED, LINE_UNKNOWN. */
+/**
+ * The line in the statement's subject, which its issuer owns, or whose owner delegated to the key that signed.
+ * Errors: LINE_MALFORMED, LINE_UNKNOWN, LINE_FOREIGN.
+ */
 export function ownedLine(view: View, statement: Statement): OwnedLine {
   const line = parseLineText(statement.subject);
   const key = lineKey(line);
-  return { line, key, record: getLine(view, key) ?? fail('LINE_UNKNOWN') };
+  const record = getLine(view, key) ?? fail('LINE_UNKNOWN');
+  const owned = hex(record.owner) === statement.issuer;
+  const delegated = record.delegates.some(
+    (delegate) =>
+      equal(keyIdOf(delegate.key), statement.keyId) && hex(statement.keyId) === statement.issuer,
+  );
+  check(owned || delegated, 'LINE_FOREIGN');
+  return { line, key, record };
 }

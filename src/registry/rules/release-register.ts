@@ -65,6 +65,7 @@ export function registerRelease(
     digest,
     entry: statement.entry,
     index,
+    keyId: statement.keyId,
     status: 'registered',
     applies: applies ?? null,
     via: via ?? null,
