@@ -73,7 +73,9 @@ export function parseManifest(
     'SUIT_TOO_LARGE',
     `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`,
   );
-  const bstr = asBytes(parseItem(manifestBytes, 'manifest', options.offset ?? 0), 'manifest');
+  // A copy: what is checked here stays so, whatever the caller does to its bytes.
+  const own = Uint8Array.from(manifestBytes);
+  const bstr = asBytes(parseItem(own, 'manifest', options.offset ?? 0), 'manifest');
   const map = asMap(parseItem(bstr.value, 'manifest', bstr.contentStart), 'manifest');
   const members = readMembers(map);
   const common = readCommon(required(members, MANIFEST.common, 'manifest: common'));
