@@ -1,5 +1,4 @@
 /** Command parameters (draft 8.4.8): parsed into typed values, and encoded from them. */
-import { encode } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { check, fail } from '../errors.ts';
 import { encodeDigest, readDigest } from './digest.ts';
@@ -185,8 +184,4 @@ export function parametersToCbor(parameters: Parameters): ReadonlyMap<Cbor, Cbor
   put(PARAMETER.deviceId, parameters.deviceId);
   put(PARAMETER.fetchArguments, parameters.fetchArguments);
   return map;
-}
-
-export function encodeParameters(parameters: Parameters): Uint8Array {
-  return encode(parametersToCbor(parameters));
 }
