@@ -4,7 +4,9 @@ export async function untilStopped(): Promise<void> {
   process.once('SIGTERM', () => resolve());
   process.once('SIGINT', () => resolve());
   // The parent that started us with this variable is gone when its end of the pipe closes.
-  if (process.env['FIRMAMENT_STOP_WITH_STDIN'] === '1')
-    process.stdin.once('close', () => resolve()).resume();
+  const withStdin = process.env['FIRMAMENT_STOP_WITH_STDIN'] === '1';
+  if (withStdin) process.stdin.once('close', () => resolve()).resume();
   await promise;
+  // An open pipe would keep this process from ending.
+  if (withStdin) process.stdin.destroy();
 }

@@ -1,6 +1,9 @@
 /**
  * Signs the heads that this node re-derived itself, each new one and the newest again on a timer, and tells the
  * other nodes. Nothing is signed before enough operators have said what they know of its key (T10).
+ *
+ * A receipt needs k operators' signatures of one and the same head, and under load each node would sign
+ * another one. So one goes first, the orderer's node while it can, and the others sign what it signed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NamedCosignature } from '../api/peer.ts';
@@ -11,7 +14,8 @@ import type { StartupAnswer } from '../ledger/cosigner-startup.ts';
 import type { Head } from '../ledger/close-block.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
-import type { Policy } from '../registry/policy.ts';
+import { nodesOf, type Policy } from '../registry/policy.ts';
+import { Bell } from './bell.ts';
 import type { Heads } from './heads.ts';
 import type { Peers } from './peers.ts';
 
@@ -29,14 +33,64 @@ export interface CosigningParts {
   readonly recordIsMine: boolean;
 }
 
-/** Cosigns until the signal is aborted. */
+/** Milliseconds for which a node lets those before it go first; doubled by each place. */
+const FIRST_MS = 100;
+const MAX_PLACES = 4;
+/** Milliseconds after which the first goes on although k operators have not followed. */
+const UNFOLLOWED_MS = 250;
+/** Milliseconds between two signatures: a signature costs two writes to disk. */
+const BREATH_MS = 10;
+const REFUSED_MS = 1_000;
+const MAX_WAIT_MS = 60_000;
+
+/** Cosigns until the signal is aborted, or for good when the record is not the newest (T10). */
 export async function cosign(parts: CosigningParts, signal: AbortSignal): Promise<void> {
   if (!(await confirm(parts, signal))) return;
-  while (!signal.aborted) {
-    const next = nextHead(parts, (parts.policy().maxAge * 1000) / 4, signal);
-    signHead(parts, parts.replica.head());
-    await next;
+  const { replica, record, heads } = parts;
+  const bell = new Bell();
+  using stops = new DisposableStack();
+  stops.defer(replica.onHead(bell.ring));
+  stops.defer(heads.onChange(bell.ring));
+  let signedAt = -Infinity;
+  // Since when there is a head that is not signed.
+  let behindSince: number | undefined;
+  while (!signal.aborted && !replica.halted()) {
+    const now = performance.now();
+    const newest = replica.head();
+    const last = record.last().size;
+    behindSince = newest.size > last ? (behindSince ?? now) : undefined;
+    const again = signedAt + (parts.policy().maxAge * 1000) / 4;
+    const own = ownTurn(parts, { last, signedAt, behindSince: behindSince ?? now });
+    const head =
+      heads.proposed(last, newest.size) ??
+      (newest.size > last && now >= own ? newest : undefined) ??
+      (newest.size === last && now >= again ? newest : undefined);
+    if (head) {
+      const signed = signHead(parts, head);
+      signedAt = performance.now();
+      behindSince = undefined;
+      await sleep(signed ? BREATH_MS : REFUSED_MS, undefined, { signal }).catch(() => undefined);
+      continue;
+    }
+    // A replica behind the record, restored from an old copy, has nothing to sign until it caught up.
+    const due = newest.size > last ? own : newest.size === last ? again : Infinity;
+    await bell.heard(Math.min(MAX_WAIT_MS, Math.max(1, due - performance.now())), signal);
   }
+}
+
+/** From when on this node goes first with the newest head, in milliseconds of performance.now(). */
+function ownTurn(
+  { name, policy, heads }: CosigningParts,
+  { last, signedAt, behindSince }: { last: number; signedAt: number; behindSince: number },
+): number {
+  const { orderer } = policy();
+  const first = `${orderer.operator}/${orderer.node}`;
+  const names = nodesOf(policy()).map((node) => node.name);
+  const order = [first, ...names.filter((other) => other !== first)];
+  const place = Math.min(order.indexOf(name), MAX_PLACES);
+  if (place > 0) return behindSince + FIRST_MS * 2 ** (place - 1);
+  const followed = (heads.hasQuorum() ? heads.quorum().head.size : 0) >= last;
+  return followed ? behindSince : signedAt + UNFOLLOWED_MS;
 }
 
 // Asks until n - f operators, itself counted, have said what newest cosignature of this key they know.
@@ -53,6 +107,7 @@ async function confirm(parts: CosigningParts, signal: AbortSignal): Promise<bool
         answers.set(peer.name, { operator: peer.operator.name, newest: ownAmong(parts, rows) });
       }),
     );
+    if (signal.aborted) return false;
     const leave = parts.record.askLeave({
       operators: parts.policy().operators.length,
       self: parts.name.split('/', 1)[0] ?? parts.name,
@@ -78,7 +133,7 @@ function ownAmong({ name }: CosigningParts, rows: readonly NamedCosignature[]): 
 }
 
 /** Takes another node's cosignature; one that is refused is logged, and harms nobody. */
-export function learn({ heads, logger }: Pick<CosigningParts, 'heads' | 'logger'>, row: NamedCosignature): void {
+function learn({ heads, logger }: Pick<CosigningParts, 'heads' | 'logger'>, row: NamedCosignature): void {
   try {
     heads.add(row);
   } catch (error) {
@@ -97,25 +152,17 @@ export async function exchange(parts: CosigningParts, signal: AbortSignal): Prom
   while (!signal.aborted) {
     await sleep(EXCHANGE_MS, undefined, { signal }).catch(() => undefined);
     if (signal.aborted || (heads.hasQuorum() && heads.quorum().head.size >= replica.head().size)) continue;
-    for (const peer of peers.others()) {
-      const rows = await peers.cosignatures(peer).catch(() => []);
-      for (const row of rows) learn(parts, row);
-    }
+    await Promise.all(
+      peers.others().map(async (peer) => {
+        const rows = await peers.cosignatures(peer).catch(() => []);
+        if (!signal.aborted) for (const row of rows) learn(parts, row);
+      }),
+    );
   }
 }
 
-async function nextHead({ replica }: CosigningParts, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const unsubscribe = replica.onHead(() => resolve());
-  const timer = setTimeout(resolve, timeoutMs);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  if (signal.aborted) resolve();
-  await promise;
-  clearTimeout(timer);
-  unsubscribe();
-}
-
-function signHead(parts: CosigningParts, head: Head): void {
+/** Answers whether the head was signed. */
+function signHead(parts: CosigningParts, head: Head): boolean {
   const { name, record, heads, peers, clock, logger } = parts;
   try {
     const { time, signature } = record.sign(head, clock());
@@ -127,7 +174,9 @@ function signHead(parts: CosigningParts, head: Head): void {
         logger.debug('a cosignature did not arrive', { peer: peer.name, code: codeOf(error) });
       });
     }
+    return true;
   } catch (error) {
     logger.warn('a head was not cosigned', { size: head.size, code: codeOf(error), error });
+    return false;
   }
 }

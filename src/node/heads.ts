@@ -25,20 +25,26 @@ export interface QuorumHead {
   readonly time: number;
 }
 
-// Heads that wait for cosignatures or for our own replica; older ones are dropped.
-const MAX_SIZES = 256;
+// Heads of one signer that wait for others' cosignatures or for our own replica: its smallest go first, so that
+// a signer of many heads pushes out nobody's but its own.
+const MAX_A_SIGNER = 64;
 
 export class Heads {
   readonly #source: HeadSource;
   readonly #root: () => Root;
-  readonly #bySize = new Map<number, Map<string, NamedCosignature>>();
+  /** OPERATOR/NODE of this node. */
+  readonly #self: string;
+  /** By signer, then by size. */
+  readonly #bySigner = new Map<string, Map<number, NamedCosignature>>();
   readonly #newest = new Map<string, NamedCosignature>();
-  readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   #quorum: QuorumHead | undefined;
+  #receipted: Head | undefined;
 
-  constructor(source: HeadSource, root: () => Root) {
+  constructor(source: HeadSource, root: () => Root, self: string) {
     this.#source = source;
     this.#root = root;
+    this.#self = self;
   }
 
   /**
@@ -47,12 +53,10 @@ export class Heads {
    */
   add(cosignature: NamedCosignature): boolean {
     const { name, size, root, time } = cosignature;
-    const before = this.#newest.get(name);
-    if (before && (before.size > size || (before.size === size && before.time >= time))) {
-      if ((this.#bySize.get(size)?.get(name)?.time ?? 0) >= time) return false;
-    }
     const signer =
       nodesOf(this.#root().policy).find((node) => node.name === name) ?? fail('NODE_PEER_UNKNOWN');
+    const same = this.#bySigner.get(name)?.get(size);
+    if (same && same.time >= time && equal(same.root, root)) return false;
     const checkpoint = formatCheckpoint({ origin: this.#source.origin, size, root });
     verifyCosignature(signer.node.cosigner, name, checkpoint, {
       keyId: keyId(name, signer.node.cosigner),
@@ -60,8 +64,11 @@ export class Heads {
       signature: cosignature.signature,
     });
     this.#checkAgainstOwn(size, root);
+    // Below the quorum's head nothing is waited for any more.
+    if (size < (this.#quorum?.head.size ?? 0)) return false;
     this.#keep(cosignature);
     this.refresh();
+    for (const wake of this.#listeners) wake();
     return true;
   }
 
@@ -74,36 +81,46 @@ export class Heads {
 
   #keep(cosignature: NamedCosignature): void {
     const { name, size } = cosignature;
-    const row = this.#bySize.get(size) ?? new Map<string, NamedCosignature>();
-    row.set(name, cosignature);
-    this.#bySize.set(size, row);
+    const heads = this.#bySigner.get(name) ?? new Map<number, NamedCosignature>();
+    heads.set(size, cosignature);
+    if (heads.size > MAX_A_SIGNER) heads.delete(Math.min(...heads.keys()));
+    this.#bySigner.set(name, heads);
     if ((this.#newest.get(name)?.size ?? -1) <= size) this.#newest.set(name, cosignature);
-    if (this.#bySize.size > MAX_SIZES) this.#bySize.delete(Math.min(...this.#bySize.keys()));
   }
 
   /** Looks for a newer quorum: after a new cosignature and after a new block of our own. */
   refresh(): void {
-    const { policy } = this.#root();
-    const sizes = [...this.#bySize.keys()]
-      .filter((size) => size >= (this.#quorum?.head.size ?? 0))
-      .toSorted((a, b) => b - a);
-    for (const size of sizes) {
+    const { quorum } = this.#root().policy;
+    const sizes = new Set(this.#bySigner.values().flatMap((heads) => heads.keys()));
+    for (const size of [...sizes].toSorted((a, b) => b - a)) {
       const head = this.#source.headOfSize(size);
-      if (!head) continue;
-      const found = this.#countAt(head, policy.quorum);
+      const found = head && this.#countAt(head, quorum);
       if (!found) continue;
-      if (this.#quorum && found.head.size === this.#quorum.head.size && found.time <= this.#quorum.time) return;
-      this.#quorum = found;
-      this.#dropBelow(size);
-      for (const wake of this.#waiting) wake();
+      this.#advance(found);
       return;
     }
   }
 
+  #advance(found: QuorumHead): void {
+    const { size } = found.head;
+    const before = this.#quorum;
+    const own = this.#bySigner.get(this.#self)?.get(size);
+    // T13: this node's receipts are only for heads that it cosigned too.
+    const receipted = own && equal(own.root, found.head.root) ? found.head : this.#receipted;
+    const moved = receipted !== this.#receipted;
+    this.#receipted = receipted;
+    if (!before || before.head.size < size || before.time < found.time) this.#quorum = found;
+    else if (!moved) return;
+    for (const heads of this.#bySigner.values())
+      for (const old of heads.keys()) if (old < size) heads.delete(old);
+    for (const wake of this.#listeners) wake();
+  }
+
   #countAt(head: Head, quorum: number): QuorumHead | undefined {
     const byOperator = new Map<string, NamedCosignature>();
-    for (const cosignature of this.#bySize.get(head.size)?.values() ?? []) {
-      if (!equal(cosignature.root, head.root)) continue;
+    for (const heads of this.#bySigner.values()) {
+      const cosignature = heads.get(head.size);
+      if (!cosignature || !equal(cosignature.root, head.root)) continue;
       const operator = operatorOf(cosignature.name);
       const other = byOperator.get(operator);
       if (!other || other.time < cosignature.time) byOperator.set(operator, cosignature);
@@ -125,10 +142,6 @@ export class Heads {
     return { keyId: keyId(name, signer.node.cosigner), time, signature };
   }
 
-  #dropBelow(size: number): void {
-    for (const old of this.#bySize.keys()) if (old < size) this.#bySize.delete(old);
-  }
-
   /** The newest head with k operators' cosignatures. Errors: NODE_NO_QUORUM. */
   quorum(): QuorumHead {
     return this.#quorum ?? fail('NODE_NO_QUORUM');
@@ -138,30 +151,53 @@ export class Heads {
     return this.#quorum !== undefined;
   }
 
+  /** The newest head that k operators and this node cosigned (T13). */
+  receipted(): Head | undefined {
+    return this.#receipted;
+  }
+
+  /**
+   * The largest head that others cosigned and this node derived, of a size above one and not above another;
+   * undefined: there is none.
+   */
+  proposed(above: number, upTo: number): Head | undefined {
+    const sizes = this.#bySigner
+      .entries()
+      .filter(([name]) => name !== this.#self)
+      .flatMap(([, heads]) => heads.keys())
+      .filter((size) => size > above && size <= upTo);
+    for (const size of [...sizes].toSorted((a, b) => b - a)) {
+      const head = this.#source.headOfSize(size);
+      if (head) return head;
+    }
+    return undefined;
+  }
+
   /** The newest cosignature of every node. */
   all(): readonly NamedCosignature[] {
     return [...this.#newest.values()];
   }
 
-  newestOf(name: string): NamedCosignature | undefined {
-    return this.#newest.get(name);
+  /** Calls `listener` after each new cosignature and each new quorum. Returns how to stop. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
-  /** Waits until k operators cosigned a head of at least this size. Answers false when time is up. */
+  /** Waits until a receipt can be given at this log size. Answers false when time is up. */
   async reach(size: number, timeoutMs: number): Promise<boolean> {
-    const reached = (): boolean => (this.#quorum?.head.size ?? -1) >= size;
+    const reached = (): boolean => (this.#receipted?.size ?? -1) >= size;
     if (reached()) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const wake = (): void => {
+    const stop = this.onChange(() => {
       if (reached()) resolve(true);
-    };
+    });
     const timer = setTimeout(() => resolve(false), timeoutMs);
-    this.#waiting.add(wake);
     try {
       return await promise;
     } finally {
       clearTimeout(timer);
-      this.#waiting.delete(wake);
+      stop();
     }
   }
 }

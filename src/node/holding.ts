@@ -12,6 +12,7 @@ import { parseLineText, releaseText } from '../registry/line.ts';
 import { nodeIssuer } from '../registry/policy.ts';
 import { getAuthor, getHolds, getNodeCounter, getRelease, policyInForce } from '../registry/state.ts';
 import { createStatement, type Statement } from '../registry/statement.ts';
+import type { Bell } from './bell.ts';
 import type { ImageStore } from './image-store.ts';
 import type { AnchoredImage, Images } from './images.ts';
 import { placesBehind } from './placement.ts';
@@ -35,11 +36,15 @@ export interface HoldingParts {
 const LEASE = 1 << 20;
 const STEP_IN_SECONDS = 20;
 const RETRY_MS = 2_000;
+const MAX_REST_MS = 300_000;
+/** Images about which something is remembered between rounds. */
+const MAX_REMEMBERED = 65_536;
 
 /** Keeps images by policy. Owns nothing but what it remembers between rounds. */
 export class Holding {
   readonly #parts: HoldingParts;
   readonly #firstSeen = new Map<string, number>();
+  readonly #resting = new Map<string, { readonly until: number; readonly ms: number }>();
   #lastCounter = 0n;
   #olderThan = Number.MAX_SAFE_INTEGER;
 
@@ -47,16 +52,15 @@ export class Holding {
     this.#parts = parts;
   }
 
-  /** Runs until the signal is aborted; `wake` resolves when there may be something new to keep. */
-  async run(wake: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Runs until the signal is aborted; the bell rings when there may be something new to keep. */
+  async run(bell: Bell, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const woken = wake();
+      const began = performance.now();
       const failed = await this.#round(signal);
-      const pause = new AbortController();
-      const ms = failed ? RETRY_MS : STEP_IN_SECONDS * 1000;
-      const timer = sleep(ms, undefined, { signal: pause.signal }).catch(() => undefined);
-      await Promise.race([woken, timer]);
-      pause.abort();
+      // Under a stream of new heads at most half of the time goes into looking.
+      const took = Math.min(performance.now() - began, RETRY_MS);
+      await sleep(took, undefined, { signal }).catch(() => undefined);
+      await bell.heard(failed ? RETRY_MS : STEP_IN_SECONDS * 1000, signal);
     }
   }
 
@@ -70,14 +74,25 @@ export class Holding {
     let failed = false;
     for (const image of [...newest, ...older]) {
       if (signal.aborted) return false;
+      const rest = this.#resting.get(keyOf(image));
+      if (rest && performance.now() < rest.until) continue;
       try {
         await this.#keep(image);
+        this.#resting.delete(keyOf(image));
       } catch (error) {
+        if (signal.aborted) return false;
         failed = true;
+        this.#rest(image, Math.min(MAX_REST_MS, (rest?.ms ?? RETRY_MS / 2) * 2));
         logger.warn('an image could not be kept yet', { image: hex(image.image), code: codeOf(error), error });
       }
     }
     return failed;
+  }
+
+  // An image that can't be had, or whose author anchored other chunks than its own, is tried ever more rarely.
+  #rest(image: AnchoredImage, ms: number): void {
+    if (this.#resting.size >= MAX_REMEMBERED) this.#resting.clear();
+    this.#resting.set(keyOf(image), { until: performance.now() + ms, ms });
   }
 
   async #keep(image: AnchoredImage): Promise<void> {
@@ -111,6 +126,7 @@ export class Holding {
       this.#firstSeen.delete(keyOf(image));
       return false;
     }
+    if (this.#firstSeen.size >= MAX_REMEMBERED) this.#firstSeen.clear();
     const since = this.#firstSeen.get(keyOf(image)) ?? clock();
     this.#firstSeen.set(keyOf(image), since);
     return clock() - since >= behind * STEP_IN_SECONDS;

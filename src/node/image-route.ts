@@ -1,13 +1,13 @@
 /** Transaction 8: an image by its SHA-256, whole or one range of it, gathered from neighbours when absent. */
 import { Readable } from 'node:stream';
 import { fromHex, hex } from '../bytes.ts';
-import { check } from '../errors.ts';
+import { check, fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { App, Request } from '../net/server.ts';
-import { CHUNK, type Anchor } from '../registry/rules/image-anchor.ts';
+import { CHUNK } from '../registry/rules/image-anchor.ts';
 import { getRelease } from '../registry/state.ts';
-import type { ImageStore } from './image-store.ts';
-import type { AnchoredImage, Images } from './images.ts';
+import type { Candidate, ImageStore } from './image-store.ts';
+import type { Images } from './images.ts';
 
 export interface ImageRouteParts {
   readonly replica: Replica;
@@ -27,24 +27,28 @@ export function imageRoute(app: App, parts: ImageRouteParts): void {
     url: '/v1/images/:sha256',
     handler: async (request, reply) => {
       const sha256 = fromHex(request.params.sha256, 32);
-      const { image, anchor } = parts.imageStore.find(sha256);
+      const [first] = parts.imageStore.find(sha256);
       check(request.query.withdrawn === 'yes' || isAllowed(parts, sha256), 'RELEASE_WITHDRAWN');
       const etag = `"${hex(sha256)}"`;
-      reply.headers({
+      const headers = {
         etag,
         'accept-ranges': 'bytes',
         'cache-control': 'public, max-age=31536000, immutable',
-      });
-      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
-      const range = rangeOf(request, anchor.size, etag);
-      if (range === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${anchor.size}`).send();
-      const { start, end } = range ?? { start: 0, end: anchor.size };
-      if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${anchor.size}`);
-      reply.header('content-length', end - start).type('application/octet-stream');
-      if (request.method === 'HEAD') return reply.send();
-      // The first chunk decides whether there is an answer at all: after it the status is on its way.
-      await parts.imageStore.chunk(image, anchor, Math.floor(start / CHUNK));
-      return reply.send(Readable.from(readRange(parts.imageStore, image, anchor, { start, end })));
+      };
+      if (request.headers['if-none-match'] === etag) return reply.headers(headers).code(304).send();
+      // Whether there is an answer at all is decided before its status is on the way.
+      const candidate = request.method === 'HEAD' ? first : await parts.imageStore.ready(sha256);
+      const { size } = candidate?.anchor ?? fail('ANCHOR_UNKNOWN');
+      const range = rangeOf(request, size, etag);
+      if (range === 'unsatisfiable')
+        return reply.code(416).header('content-range', `bytes */${size}`).send();
+      const { start, end } = range ?? { start: 0, end: size };
+      if (candidate && request.method === 'GET')
+        await parts.imageStore.chunk(candidate, Math.floor(start / CHUNK));
+      reply.headers(headers).header('content-length', end - start).type('application/octet-stream');
+      if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
+      if (!candidate || request.method === 'HEAD') return reply.send();
+      return reply.send(Readable.from(readRange(parts.imageStore, candidate, { start, end })));
     },
   });
 }
@@ -71,13 +75,12 @@ function rangeOf(request: Request, size: number, etag: string): Range | 'unsatis
 
 async function* readRange(
   store: ImageStore,
-  image: AnchoredImage,
-  anchor: Anchor,
+  candidate: Candidate,
   { start, end }: Range,
 ): AsyncGenerator<Uint8Array> {
   for (let index = Math.floor(start / CHUNK); index * CHUNK < end; index++) {
     const at = index * CHUNK;
-    const chunk = await store.chunk(image, anchor, index);
+    const chunk = await store.chunk(candidate, index);
     yield chunk.subarray(Math.max(0, start - at), Math.min(chunk.length, end - at));
   }
 }

@@ -16,40 +16,75 @@ import type { AnchoredImage, Images } from './images.ts';
 import type { Peers } from './peers.ts';
 
 export interface ImageStoreParts {
-  readonly name: string;
   readonly replica: Replica;
   readonly images: Images;
   readonly store: Store;
   readonly peers: Peers;
   readonly logger: Logger;
+  /** Ends gathering when the node stops. */
+  readonly stop: AbortSignal;
   /** Called when an image is complete here. */
   readonly onComplete: (image: AnchoredImage) => void;
 }
 
+/**
+ * An image as one release anchors it. Chunks are the word of that release's author: another author may anchor the
+ * same digest with chunks that are not its, so a digest has several, and only the whole image decides.
+ */
+export interface Candidate {
+  readonly image: AnchoredImage;
+  readonly anchor: Anchor;
+}
+
+/** Uploads under way of which is remembered what they lack, and failures that are not repeated at once. */
+const MAX_UPLOADS = 32;
+const MAX_FAILURES = 256;
+const FAILURE_MS = 500;
+/** As many as one answer lists. */
+const MAX_MISSING = 4096;
+
 export class ImageStore {
   readonly #parts: ImageStoreParts;
   readonly #gathering = new Map<string, Promise<void>>();
+  readonly #failures = new Map<string, { readonly until: number; readonly error: unknown }>();
+  /** By image of a release: hex digests of the chunks that are still to come. */
+  readonly #uploads = new Map<string, Promise<Set<string>>>();
 
   constructor(parts: ImageStoreParts) {
     this.#parts = parts;
   }
 
-  /** The image with this digest, as one release anchors it. Errors: ANCHOR_UNKNOWN. */
-  find(sha256: Uint8Array): { readonly image: AnchoredImage; readonly anchor: Anchor } {
+  /** Every way in which an image with this digest is anchored; complete ones first, then the oldest. Errors: ANCHOR_UNKNOWN. */
+  find(sha256: Uint8Array): readonly Candidate[] {
     const { images } = this.#parts;
     images.catchUp();
-    const [image] = images.of(sha256);
-    if (!image) fail('ANCHOR_UNKNOWN');
-    return { image, anchor: images.anchor(image) };
+    const byRoot = new Map<string, Candidate>();
+    for (const image of images.of(sha256)) {
+      const anchor = images.anchor(image);
+      const root = hex(anchor.root);
+      if (!byRoot.has(root)) byRoot.set(root, { image, anchor });
+    }
+    check(byRoot.size > 0, 'ANCHOR_UNKNOWN');
+    return [...byRoot.values()];
   }
 
-  /** CIDs of the chunks that are not here yet, as text. */
-  async missing(anchor: Anchor): Promise<readonly string[]> {
+  /** CIDs of the chunks that are not here yet, as text; of all candidates, and at most 4,096. Errors: ANCHOR_UNKNOWN. */
+  async missing(sha256: Uint8Array): Promise<readonly string[]> {
     const missing: string[] = [];
-    for (const digest of anchor.chunks) {
-      const cid = rawCid(digest);
-      if (!(await this.#parts.store.has(cid))) missing.push(cidText(cid));
+    for (const { anchor } of this.find(sha256)) {
+      for (const digest of anchor.chunks) {
+        if (missing.length >= MAX_MISSING) return missing;
+        const cid = rawCid(digest);
+        if (!(await this.#parts.store.has(cid))) missing.push(cidText(cid));
+      }
     }
+    return missing;
+  }
+
+  async #missingOf(anchor: Anchor): Promise<Set<string>> {
+    const missing = new Set<string>();
+    for (const digest of anchor.chunks)
+      if (!(await this.#parts.store.has(rawCid(digest)))) missing.add(hex(digest));
     return missing;
   }
 
@@ -65,42 +100,61 @@ export class ImageStore {
    * Errors: ANCHOR_UNKNOWN, ANCHOR_INVALID, STORE_CID_INVALID, STORE_DIGEST_MISMATCH.
    */
   async put(sha256: Uint8Array, cid: string, bytes: Uint8Array): Promise<void> {
-    const { image, anchor } = this.find(sha256);
     const parsed = parseCid(cid);
     const digest = cidDigest(parsed);
-    check(
-      anchor.chunks.some((chunk) => equal(chunk, digest)) && equal(rawCid(digest), parsed),
-      'ANCHOR_INVALID',
-      'not a chunk of this image',
+    const wanted = this.find(sha256).filter(({ anchor }) =>
+      anchor.chunks.some((chunk) => equal(chunk, digest)),
     );
+    check(wanted.length > 0 && equal(rawCid(digest), parsed), 'ANCHOR_INVALID', 'not a chunk of this image');
     await this.#parts.store.put(parsed, bytes);
-    if (!image.complete && (await this.missing(anchor)).length === 0) await this.#complete(image, anchor);
+    for (const candidate of wanted) if (!candidate.image.complete) await this.#arrived(candidate, digest);
   }
 
-  /** Gathers what is missing from the nodes that hold the image. Errors: STORE_UNAVAILABLE, ANCHOR_*. */
+  async #arrived({ image, anchor }: Candidate, digest: Uint8Array): Promise<void> {
+    const key = keyOf(image);
+    const lacking = this.#uploads.get(key) ?? this.#missingOf(anchor);
+    this.#uploads.set(key, lacking);
+    if (this.#uploads.size > MAX_UPLOADS) this.#uploads.delete(this.#uploads.keys().next().value ?? key);
+    const missing = await lacking;
+    missing.delete(hex(digest));
+    if (missing.size > 0) return;
+    this.#uploads.delete(key);
+    await this.gather(image);
+  }
+
+  /**
+   * Gathers what is missing from the nodes that hold the image, and checks the whole.
+   * Errors: STORE_UNAVAILABLE, STORE_DIGEST_MISMATCH, ANCHOR_*, NET_ABORTED.
+   */
   async gather(image: AnchoredImage): Promise<void> {
-    const key = hex(image.image);
-    const running = this.#gathering.get(key) ?? this.#gather(image).finally(() => this.#gathering.delete(key));
-    this.#gathering.set(key, running);
-    return running;
+    const key = keyOf(image);
+    const running = this.#gathering.get(key);
+    if (running) return running;
+    const started = this.#gather(image).finally(() => this.#gathering.delete(key));
+    this.#gathering.set(key, started);
+    return started;
   }
 
   async #gather(image: AnchoredImage): Promise<void> {
-    const { images, peers, replica, store, name, logger } = this.#parts;
+    const { images, peers, replica, store, logger, stop } = this.#parts;
     const anchor = images.anchor(image);
-    const holding = new Set(getHolds(replica.view(), image).map((hold) => hold.node));
-    // Who says that it holds comes first; the rest may have it all the same.
-    const ranked = peers
-      .others()
-      .toSorted((a, b) => Number(holding.has(b.name)) - Number(holding.has(a.name)))
-      .filter((peer) => peer.name !== name && holding.has(peer.name));
+    const holding = new Set(
+      images
+        .of(image.image)
+        .filter((other) => equal(images.anchor(other).root, anchor.root))
+        .flatMap((other) => getHolds(replica.view(), other).map((hold) => hold.node)),
+    );
     await fetchImage({
       size: anchor.size,
       digest: anchor.image,
       root: anchor.root,
       chunks: anchor.chunks,
-      holders: ranked.map((peer) => httpHolder(peers.client, peer.node.url, peer.name)),
+      holders: peers
+        .others()
+        .filter(({ name }) => holding.has(name))
+        .map((peer) => httpHolder(peers.client, peer.node.url, peer.name)),
       store,
+      signal: stop,
       onLie: (holder, cid) => logger.warn('a holder served a wrong block', { holder, cid }),
     });
     await this.#complete(image, anchor);
@@ -121,16 +175,53 @@ export class ImageStore {
     onComplete({ ...image, complete: true });
   }
 
-  /** One chunk, gathered with its image when it is not here. Errors: NODE_IMAGE_INCOMPLETE. */
-  async chunk(image: AnchoredImage, anchor: Anchor, index: number): Promise<Uint8Array> {
-    const cid = rawCid(anchor.chunks[index] ?? fail('ANCHOR_INVALID'));
+  /**
+   * The first candidate whose bytes are the image's, complete here or gathered and checked now.
+   * Errors: ANCHOR_UNKNOWN, NODE_IMAGE_INCOMPLETE.
+   */
+  async ready(sha256: Uint8Array): Promise<Candidate> {
+    let cause: unknown;
+    for (const candidate of this.find(sha256)) {
+      if (candidate.image.complete) return candidate;
+      try {
+        await this.#gatherOnce(candidate.image);
+        return candidate;
+      } catch (error) {
+        cause = error;
+      }
+    }
+    return fail('NODE_IMAGE_INCOMPLETE', undefined, { image: hex(sha256) }, cause);
+  }
+
+  // Many readers of what nobody has cost one attempt.
+  async #gatherOnce(image: AnchoredImage): Promise<void> {
+    const key = keyOf(image);
+    const before = this.#failures.get(key);
+    if (before && performance.now() < before.until) throw before.error;
+    try {
+      await this.gather(image);
+      this.#failures.delete(key);
+    } catch (error) {
+      if (this.#failures.size >= MAX_FAILURES) this.#failures.clear();
+      this.#failures.set(key, { until: performance.now() + FAILURE_MS, error });
+      throw error;
+    }
+  }
+
+  /** One chunk of a candidate that is ready; gathered anew when the disk lost it. Errors: NODE_IMAGE_INCOMPLETE. */
+  async chunk({ image, anchor }: Candidate, index: number): Promise<Uint8Array> {
+    const cid = rawCid(anchor.chunks[index] ?? fail('NODE_IMAGE_INCOMPLETE'));
     const here = await this.#parts.store.get(cid);
     if (here) return here;
     try {
-      await this.gather(image);
+      await this.#gatherOnce(image);
     } catch (cause) {
       fail('NODE_IMAGE_INCOMPLETE', undefined, { image: hex(anchor.image) }, cause);
     }
     return (await this.#parts.store.get(cid)) ?? fail('NODE_IMAGE_INCOMPLETE');
   }
+}
+
+function keyOf({ line, release, image }: AnchoredImage): string {
+  return `${hex(line)}${hex(release)}${hex(image)}`;
 }

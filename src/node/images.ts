@@ -33,9 +33,14 @@ CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 0), size I
 INSERT OR IGNORE INTO cursor VALUES (0, 0);
 `;
 
+/** Of up to 16,384 chunks each. */
+const MAX_ANCHORS = 32;
+
 export class Images {
   readonly #database: Database;
   readonly #replica: Replica;
+  /** By log index: an anchor never changes. */
+  readonly #anchors = new Map<number, Anchor>();
 
   constructor(database: Database, replica: Replica) {
     this.#database = database;
@@ -66,9 +71,9 @@ export class Images {
       .run(lineKey(parseLineText(statement.subject)), anchor.release, anchor.image, statement.subject, index);
   }
 
-  /** Every release that has this image, newest first. */
+  /** Releases that have this image: complete here first, then by age, so that no copy goes before the original. */
   of(sha256: Uint8Array): readonly AnchoredImage[] {
-    return this.#rows('WHERE image = ? ORDER BY anchor DESC LIMIT 64', sha256);
+    return this.#rows('WHERE image = ? ORDER BY complete DESC, anchor LIMIT 64', sha256);
   }
 
   /** What is anchored below a log index, not held by this node and not left to others, newest first. */
@@ -109,8 +114,13 @@ export class Images {
 
   /** What the author anchored: size, root and chunks. Errors: ANCHOR_UNKNOWN. */
   anchor(image: ImageKey): Anchor {
-    const record = getAnchor(this.#replica.view(), image) ?? fail('ANCHOR_UNKNOWN');
-    const stored = this.#replica.statement(record.index) ?? fail('ANCHOR_UNKNOWN');
-    return parseAnchor(parseStatement(stored.bytes));
+    const { index } = getAnchor(this.#replica.view(), image) ?? fail('ANCHOR_UNKNOWN');
+    const kept = this.#anchors.get(index);
+    if (kept) return kept;
+    const stored = this.#replica.statement(index) ?? fail('ANCHOR_UNKNOWN');
+    const anchor = parseAnchor(parseStatement(stored.bytes));
+    this.#anchors.set(index, anchor);
+    if (this.#anchors.size > MAX_ANCHORS) this.#anchors.delete(this.#anchors.keys().next().value ?? index);
+    return anchor;
   }
 }

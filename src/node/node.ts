@@ -15,6 +15,7 @@ import { replicaSource } from '../ledger/replica-source.ts';
 import { openReplica, type Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
+import { clientAddress } from '../net/limits.ts';
 import { createServer, type Server } from '../net/server.ts';
 import { spkiSha256 } from '../net/tls.ts';
 import { parseGenesis } from '../registry/genesis.ts';
@@ -24,6 +25,7 @@ import { policyInForce } from '../registry/state.ts';
 import { openDiskStore } from '../store/disk.ts';
 import { registerBlockRoutes } from '../store/http.ts';
 import { Answers } from './answers.ts';
+import { Bell } from './bell.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
 import { cosign, exchange } from './cosigning.ts';
 import { generalRoutes, healthOf, type GeneralParts, type Health } from './general-routes.ts';
@@ -50,6 +52,9 @@ export interface Node extends AsyncDisposable {
   health(): Health;
 }
 
+/** How long requests under way may go on when the node stops, milliseconds. */
+const GRACE_MS = 1_000;
+
 /** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
 export async function startNode(config: NodeConfig, keys: NodeKeys, options: NodeOptions): Promise<Node> {
   const { clock, logger } = options;
@@ -62,8 +67,8 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const root = (): Root => policyInForce(replica.view());
   const self = ownEntry(root(), config, keys);
   const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: 16 }));
-  const peers = new Peers(client, root, config.node);
-  const heads = new Heads(replica, root);
+  const peers = new Peers(client, root, config.node, stop.signal);
+  const heads = new Heads(replica, root, config.node);
   replica.onHead(() => heads.refresh());
   const orders = replica.orderer().name === config.node;
   const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db')));
@@ -71,9 +76,17 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const store = await openDiskStore(join(config.data, 'blocks'), {
     onDamaged: (cid) => logger.warn('a damaged block was removed', { cid: hex(cid) }),
   });
-  const wake = wakeUp();
-  replica.onHead(wake.up);
-  const imageStore = new ImageStore({ name: config.node, replica, images, store, peers, logger, onComplete: wake.up });
+  const bell = new Bell();
+  replica.onHead(bell.ring);
+  const imageStore = new ImageStore({
+    replica,
+    images,
+    store,
+    peers,
+    logger,
+    stop: stop.signal,
+    onComplete: bell.ring,
+  });
 
   // Serving comes before ordering and following: the others' cosigners wait for this node's answers.
   const ledger = lateLedger(replica);
@@ -85,9 +98,9 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     receiptKey: keys.receipt,
     receiptWaitMs: options.receiptWaitMs ?? 10_000,
   };
-  const server = cleanup.use(createNodeServer(config, keys, logger));
+  const server = cleanup.use(createNodeServer(config, keys, root, logger));
   generalRoutes(server.app, general);
-  peerRoutes(server.app, { ledger: ledger.port, heads, root, orders });
+  peerRoutes(server.app, { ledger: ledger.port, heads, root, orders, stop: stop.signal });
   registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
   if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore });
   if (self.node.roles.includes('retrieval')) {
@@ -120,17 +133,17 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     logger,
     recordIsMine: options.cosignerRecordIsMine ?? false,
   };
+  const engine = cleanup.use(new AsyncDisposableStack());
   const running = [
     startLedger(orders, { replica, peers, keys, clock, logger, signal: stop.signal }).then((started) => {
-      cleanupLedger.use(started);
+      engine.use(started);
       ledger.ready(started);
     }),
     cosign(cosigning, stop.signal),
     exchange(cosigning, stop.signal),
-    holding.run(wake.next, stop.signal),
+    holding.run(bell, stop.signal),
   ];
   for (const part of running) part.catch((error: unknown) => logFailure(logger, stop.signal, error));
-  const cleanupLedger = cleanup.use(new AsyncDisposableStack());
   cleanup.defer(async () => {
     stop.abort();
     await Promise.allSettled(running);
@@ -168,32 +181,20 @@ function pinsOf(root: () => Root): (origin: string) => Uint8Array | undefined {
   return (origin) => nodesOf(root().policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
 }
 
-function createNodeServer(config: NodeConfig, keys: NodeKeys, logger: Logger): Server {
+// Peers are known by their keys and not rationed: a node that lags asks a lot.
+function createNodeServer(config: NodeConfig, keys: NodeKeys, root: () => Root, logger: Logger): Server {
   return createServer({
     tls: keys.tls,
     host: config.listen.host,
     port: config.listen.port,
     status: httpStatus,
+    client: (request) => (isPeer(root(), request) ? undefined : clientAddress(request.ip)),
     logger,
-    ...(config.rate !== null && { limits: { rate: { perSecond: config.rate, burst: config.rate * 2 } } }),
-  });
-}
-
-interface Wake {
-  readonly up: () => void;
-  readonly next: () => Promise<void>;
-}
-
-/** A bell that may ring before anybody listens. */
-function wakeUp(): Wake {
-  let bell = Promise.withResolvers<void>();
-  return {
-    up: () => bell.resolve(),
-    next: async () => {
-      await bell.promise;
-      bell = Promise.withResolvers<void>();
+    limits: {
+      grace: GRACE_MS,
+      ...(config.rate !== null && { rate: { perSecond: config.rate, burst: config.rate * 2 } }),
     },
-  };
+  });
 }
 
 /** The engine's port before the engine runs: blocks are served, submissions wait for nobody. */
@@ -252,7 +253,8 @@ function followOrderer({ replica, peers, logger }: LedgerParts): Ledger {
       try {
         return await peers.order(orderer, body, 15_000);
       } catch (error) {
-        if (codeOf(error)?.startsWith('NET_')) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
+        // What the orderer says of itself, or says unintelligibly, is not about the statements.
+        if (/^(NET|NODE|CBOR|INTERNAL)/.test(codeOf(error) ?? '')) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
         throw error;
       }
     },

@@ -25,6 +25,8 @@ export interface PeerParts {
   readonly root: () => Root;
   /** Whether this node is the orderer. */
   readonly orders: boolean;
+  /** Ends what waits when the node stops. */
+  readonly stop: AbortSignal;
 }
 
 const MAX_WAIT_MS = 25_000;
@@ -48,9 +50,15 @@ export function peerRoutes(app: App, parts: PeerParts): void {
   app.get<{ Querystring: { from?: string; wait?: string } }>(PEER_BLOCKS, options, async (request, reply) => {
     const from = wholeNumber(request.query.from, 1);
     const wait = Math.min(wholeNumber(request.query.wait, 0), MAX_WAIT_MS);
-    const left = new AbortController();
-    reply.raw.once('close', () => left.abort());
-    const blocks = await parts.ledger.blocks(from, wait, left.signal);
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    reply.raw.once('close', end);
+    parts.stop.addEventListener('abort', end);
+    // A caller that left, or a node that stops, has no use for an error.
+    const blocks = await parts.ledger
+      .blocks(from, parts.stop.aborted ? 0 : wait, over.signal)
+      .catch((error: unknown) => (over.signal.aborted ? [] : Promise.reject(error as Error)))
+      .finally(() => parts.stop.removeEventListener('abort', end));
     return reply.type('application/cbor').send(encodeBlocks(blocks));
   });
   app.post(PEER_COSIGNATURES, options, async (request, reply) => {

@@ -21,11 +21,14 @@ export class Peers {
   readonly #client: Client;
   readonly #root: () => Root;
   readonly #self: string;
+  readonly #stop: AbortSignal;
 
-  constructor(client: Client, root: () => Root, self: string) {
+  /** `self` is this node's OPERATOR/NODE; what is under way ends when `stop` is aborted. */
+  constructor(client: Client, root: () => Root, self: string, stop: AbortSignal) {
     this.#client = client;
     this.#root = root;
     this.#self = self;
+    this.#stop = stop;
   }
 
   get client(): Client {
@@ -36,8 +39,12 @@ export class Peers {
     return nodesOf(this.#root().policy).filter(({ name }) => name !== this.#self);
   }
 
-  /** Errors: NET_*, and what the orderer refused with. */
-  async order(orderer: NamedNode, group: Uint8Array, timeoutMs: number): Promise<readonly OrderedStatement[]> {
+  /** Errors: NET_*, CBOR_*, and what the orderer refused with. */
+  async order(
+    orderer: NamedNode,
+    group: Uint8Array,
+    timeoutMs: number,
+  ): Promise<readonly OrderedStatement[]> {
     const { body } = await this.#client.request({
       method: 'POST',
       url: orderer.node.url + PEER_TRANSACTIONS,
@@ -45,6 +52,7 @@ export class Peers {
       body: group,
       maxBytes: 4096,
       timeoutMs,
+      signal: this.#stop,
     });
     return decodeOrdered(body);
   }
@@ -61,7 +69,7 @@ export class Peers {
       url: peer.node.url + blocksPath(from, waitMs),
       maxBytes: MAX_BLOCKS_ANSWER,
       timeoutMs: waitMs + 10_000,
-      signal,
+      signal: AbortSignal.any([signal, this.#stop]),
     });
     return decodeBlocks(body);
   }
@@ -75,6 +83,7 @@ export class Peers {
       body: encodeCosignature(cosignature),
       maxBytes: 4096,
       timeoutMs: 5_000,
+      signal: this.#stop,
     });
   }
 
@@ -85,6 +94,7 @@ export class Peers {
       url: peer.node.url + PEER_COSIGNATURES,
       maxBytes: 1 << 20,
       timeoutMs: 5_000,
+      signal: this.#stop,
     });
     return decodeCosignatures(body);
   }

@@ -27,8 +27,8 @@ export function registrationRoutes(app: App, parts: RegistrationParts): void {
     return sendRegistered(reply, found.complete ? 200 : 202, found.registered);
   });
   app.get<{ Params: { sha256: string } }>('/v1/images/:sha256/missing', async (request, reply) => {
-    const { anchor } = parts.imageStore.find(fromHex(request.params.sha256, 32));
-    return reply.type('application/cbor').send(encodeMissing(await parts.imageStore.missing(anchor)));
+    const missing = await parts.imageStore.missing(fromHex(request.params.sha256, 32));
+    return reply.header('cache-control', 'no-store').type('application/cbor').send(encodeMissing(missing));
   });
   app.put<{ Params: { sha256: string; cid: string } }>(
     '/v1/images/:sha256/blocks/:cid',

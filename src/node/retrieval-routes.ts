@@ -14,7 +14,7 @@ import type { ImageStore } from './image-store.ts';
 import type { Images } from './images.ts';
 import type { Reports } from './reports.ts';
 import { releaseStatus } from './release-status.ts';
-import { receiptFor, type SubmissionParts } from './submission.ts';
+import { isReceipted, receiptFor, type SubmissionParts } from './submission.ts';
 
 export interface RetrievalParts extends Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'> {
   readonly answers: Answers;
@@ -112,8 +112,7 @@ function isCurrent(
 // The transparent envelope: a receipt beside the signature, for whoever reads RFC 9942 (T13).
 function sendEnvelope(parts: RetrievalParts, reply: Reply, found: FoundRelease): Reply {
   const { statement, attachment, index } = found;
-  const cosigned = parts.heads.hasQuorum() && parts.heads.quorum().head.size > index;
-  const receipts = cosigned ? [receiptFor(parts, statement, index)] : [];
+  const receipts = isReceipted(parts, index) ? [receiptFor(parts, statement, index)] : [];
   return reply
     .header('etag', `"${hex(found.record.digest)}"`)
     .header('cache-control', 'no-cache')

@@ -1,7 +1,7 @@
 /** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
 import { hex } from '../bytes.ts';
 import { decodeGroup, uploadPath, type Registered, type RegisteredEntry } from '../api/registration.ts';
-import { codeOf, FirmamentError } from '../errors.ts';
+import { check, codeOf, fail, type FirmamentError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Placement } from '../ledger/committed-ledger.ts';
 import type { Replica } from '../ledger/replica.ts';
@@ -22,6 +22,8 @@ export interface SubmissionParts {
   readonly receiptWaitMs: number;
 }
 
+type ReceiptParts = Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>;
+
 export interface Submitted extends Registered {
   /** Everything was on the ledger already. */
   readonly known: boolean;
@@ -34,10 +36,12 @@ export async function submit(parts: SubmissionParts, body: Uint8Array): Promise<
   const group = parseGroup(body);
   await checkAcceptable(parts, group);
   const placements = await parts.ledger.submit(group);
-  const height = Math.max(...placements.map((placement) => placement.height));
-  const complete = await cosigned(parts, height);
+  check(placements.length === group.length, 'NODE_ORDERER_UNREACHABLE', 'not a place for each statement');
+  const complete = await cosigned(parts, group);
   return {
-    entries: group.map(({ statement }, i) => entryAt(parts, statement, placements[i] as Placement, complete)),
+    entries: group.map(({ statement }, i) =>
+      entryAt(parts, statement, placements[i] as Placement, complete),
+    ),
     upload: uploadOf(group),
     known: placements.every((placement) => placement.known),
     complete,
@@ -84,39 +88,53 @@ async function nextHead(replica: Replica, timeoutMs: number): Promise<void> {
   stop();
 }
 
-// T12: acknowledged once k operators stored and cosigned the block.
-async function cosigned({ replica, heads, receiptWaitMs }: SubmissionParts, height: number): Promise<boolean> {
-  const deadline = Date.now() + receiptWaitMs;
-  while (replica.head().height < height) {
-    if (Date.now() >= deadline || replica.halted()) return false;
-    await nextHead(replica, Math.max(1, deadline - Date.now()));
+// T12: acknowledged once k operators stored and cosigned the block. Where a statement stands, this node's own
+// replica says: the orderer's word is only that it will come.
+async function cosigned(
+  { replica, heads, receiptWaitMs }: SubmissionParts,
+  group: readonly Transaction[],
+): Promise<boolean> {
+  const deadline = performance.now() + receiptWaitMs;
+  const left = (): number => Math.max(1, deadline - performance.now());
+  let size = 0;
+  for (const { statement } of group) {
+    let placement = replica.find(statement.signingDigest);
+    while (!placement) {
+      if (performance.now() >= deadline || replica.halted()) return false;
+      await nextHead(replica, left());
+      placement = replica.find(statement.signingDigest);
+    }
+    size = Math.max(size, replica.headAt(placement.height).size);
   }
-  return heads.reach(replica.headAt(height).size, Math.max(1, deadline - Date.now()));
+  return heads.reach(size, left());
 }
 
 function entryAt(
-  parts: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
+  parts: ReceiptParts,
   statement: Statement,
-  placement: Placement,
+  said: Placement,
   complete: boolean,
 ): RegisteredEntry {
+  if (!complete) return { entry: statement.entry, index: said.index, receipt: new Uint8Array() };
+  const { index } = parts.replica.find(statement.signingDigest) ?? said;
   // A statement that was known keeps the bytes, and so the entry, that it was first ordered with (T05).
-  const stored = complete ? parts.replica.statement(placement.index) : undefined;
+  const stored = parts.replica.statement(index);
   const ordered = stored ? parseStatement(stored.bytes) : statement;
-  return {
-    entry: ordered.entry,
-    index: placement.index,
-    receipt: complete ? receiptFor(parts, ordered, placement.index) : new Uint8Array(),
-  };
+  return { entry: ordered.entry, index, receipt: receiptFor(parts, ordered, index) };
 }
 
-/** A receipt at the newest head that k operators, this one among them, cosigned (T13). */
+/** Whether a receipt can be given for this log index: k operators, this one among them, cosigned it. */
+export function isReceipted({ heads }: Pick<ReceiptParts, 'heads'>, index: number): boolean {
+  return (heads.receipted()?.size ?? 0) > index;
+}
+
+/** A receipt at the newest head that k operators, this one among them, cosigned (T13). Errors: NODE_NO_QUORUM. */
 export function receiptFor(
-  { replica, heads, receiptKey }: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
+  { replica, heads, receiptKey }: ReceiptParts,
   statement: Statement,
   index: number,
 ): Uint8Array {
-  const { head } = heads.quorum();
+  const head = heads.receipted() ?? fail('NODE_NO_QUORUM');
   return createReceipt({
     key: receiptKey,
     origin: replica.origin,
@@ -130,13 +148,13 @@ export function receiptFor(
 
 /** The statement with this signing digest (T05), with a receipt if k operators cosigned it. */
 export function lookUp(
-  parts: Pick<SubmissionParts, 'replica' | 'heads' | 'receiptKey'>,
+  parts: ReceiptParts,
   signingDigest: Uint8Array,
 ): { readonly registered: Registered; readonly complete: boolean } | undefined {
   const placement = parts.replica.find(signingDigest);
   const stored = placement && parts.replica.statement(placement.index);
   if (!placement || !stored) return undefined;
-  const complete = parts.heads.hasQuorum() && parts.heads.quorum().head.size > placement.index;
+  const complete = isReceipted(parts, placement.index);
   return {
     registered: { entries: [entryAt(parts, parseStatement(stored.bytes), placement, complete)], upload: null },
     complete,
