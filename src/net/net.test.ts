@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer as createTcpServer } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
@@ -306,7 +306,43 @@ test('the caller may give up, also while it waits for its turn', async () => {
   assert.equal((await single.request({ url: `${origin}/who`, maxBytes: 1000 })).status, 200);
 });
 
-test('slow-loris: headers, bodies and handshakes that never end are cut off', async () => {
+/** What the server answers, until it closes, to text on a TLS connection; undefined: to silence before TLS. */
+function speak(port: number, text?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const where = { host: '127.0.0.1', port };
+    const socket =
+      text === undefined
+        ? connectTcp(where)
+        : connect({ ...where, rejectUnauthorized: false }, () => socket.write(text));
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (part: string) => (answer += part));
+    socket.on('error', reject).on('close', () => resolve(answer));
+  });
+}
+
+test(
+  'slow-loris: handshakes and headers that never end are cut off',
+  { timeout: 10_000 },
+  async () => {
+    await using strict = createServer({
+      tls: identity,
+      host: '127.0.0.1',
+      port: 0,
+      limits: { handshake: 200, headers: 200 },
+    });
+    const port = await strict.listen();
+    const [silence, headers, junk] = await Promise.all([
+      speak(port),
+      speak(port, 'GET /who HTTP/1.1\r\nHost: a\r\nX-A'),
+      speak(port, '\u0000\u0001nonsense\r\n\r\n'),
+    ]);
+    assert.equal(silence, '');
+    assert.match(headers, /^HTTP\/1\.1 408 [^]*application\/problem\+json[^]*NET_TIMEOUT/);
+    assert.match(junk, /^HTTP\/1\.1 400 [^]*NET_REQUEST_INVALID/);
+  },
+);
+
+test('slow-loris: a body that never ends is cut off', { timeout: 10_000 }, async () => {
   await using strict = createServer({
     tls: identity,
     host: '127.0.0.1',
@@ -314,26 +350,9 @@ test('slow-loris: headers, bodies and handshakes that never end are cut off', as
     limits: { headers: 300, request: 500 },
   });
   strict.app.post('/echo', (request) => request.body);
-  const port = await strict.listen();
-  const speak = (text: string): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () =>
-        socket.write(text),
-      );
-      let answer = '';
-      socket.setEncoding('utf8').on('data', (part: string) => (answer += part));
-      socket.on('error', reject).on('close', () => resolve(answer));
-    });
-  const [headers, body, junk] = await Promise.all([
-    speak('GET /who HTTP/1.1\r\nHost: a\r\nX-A'),
-    speak(
-      'POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/cbor\r\nContent-Length: 9\r\n\r\na',
-    ),
-    speak('\u0000\u0001nonsense\r\n\r\n'),
-  ]);
-  assert.match(headers, /^HTTP\/1\.1 408 [^]*application\/problem\+json[^]*NET_TIMEOUT/);
-  assert.match(body, /^HTTP\/1\.1 408 /);
-  assert.match(junk, /^HTTP\/1\.1 400 [^]*NET_REQUEST_INVALID/);
+  const head = 'POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/cbor\r\n';
+  const answer = await speak(await strict.listen(), `${head}Content-Length: 9\r\n\r\na`);
+  assert.match(answer, /^HTTP\/1\.1 408 /);
 });
 
 test('a client over its rate gets 429 and when to come back', async () => {
@@ -385,6 +404,14 @@ test('close finishes what is under way, then cuts off what does not end', async 
     second.status === 'rejected' && (second.reason as FirmamentError).code,
     'NET_UNREACHABLE',
   );
+});
+
+test('close does not wait for a handshake that never comes', { timeout: 5_000 }, async () => {
+  const brief = createServer({ tls: identity, host: '127.0.0.1', port: 0, limits: { grace: 50 } });
+  const silence = speak(await brief.listen());
+  await new Promise((resolve) => brief.app.server.once('connection', resolve));
+  await brief.close();
+  assert.equal(await silence, '');
 });
 
 test('a port in use', async () => {

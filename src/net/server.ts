@@ -233,23 +233,29 @@ function frameworkStatus(error: unknown): number | undefined {
     : undefined;
 }
 
-/** Bytes that are not HTTP, or a request too slow or with too many headers: one answer, then the end. */
+/**
+ * Bytes that are not HTTP, or a request too slow or with too many headers: one answer, then the end. Failed and
+ * timed out handshakes come here too, and only this handler ends their connections.
+ */
 function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const status = malformedStatus(error.code ?? '');
+  if (status === undefined || !socket.writable) {
     socket.destroy();
     return;
   }
-  const status =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-      ? 408
-      : error.code === 'HPE_HEADER_OVERFLOW'
-        ? 431
-        : 400;
   const body = formatProblem(status, status === 408 ? 'NET_TIMEOUT' : 'NET_REQUEST_INVALID');
   socket.end(
     `HTTP/1.1 ${status} Refused\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
       `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    // whoever does not hang up is hung up on; at once, the answer might get lost
+    () => setTimeout(() => socket.destroy(), 500).unref(),
   );
+}
+
+function malformedStatus(code: string): number | undefined {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408;
+  if (code === 'HPE_HEADER_OVERFLOW') return 431;
+  return code.startsWith('HPE_') ? 400 : undefined;
 }
 
 const peers = new WeakMap<Socket, { readonly spki: Uint8Array | undefined }>();

@@ -12,7 +12,6 @@ import { equal } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import { nodeCid, rawCid } from './cid.ts';
 
-export const STORE_PROFILE = 'unixfs-256k-raw-1024';
 export const CHUNK_BYTES = 262_144;
 export const IMAGE_MAX_BYTES = 4_294_967_296;
 const WIDTH = 1024;
