@@ -134,11 +134,12 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     recordIsMine: options.cosignerRecordIsMine ?? false,
   };
   const engine = cleanup.use(new AsyncDisposableStack());
+  const order = async (): Promise<void> => {
+    const parts = { replica, peers, keys, clock, logger, signal: stop.signal };
+    ledger.ready(engine.use(await startLedger(orders, parts)));
+  };
   const running = [
-    startLedger(orders, { replica, peers, keys, clock, logger, signal: stop.signal }).then((started) => {
-      engine.use(started);
-      ledger.ready(started);
-    }),
+    order(),
     cosign(cosigning, stop.signal),
     exchange(cosigning, stop.signal),
     holding.run(bell, stop.signal),
@@ -204,7 +205,7 @@ function lateLedger(replica: Replica): { readonly port: Ledger; ready(ledger: Le
   return {
     port: {
       submit: (group) => (engine ?? fail('NODE_ORDERER_UNREACHABLE', 'the engine is starting')).submit(group),
-      blocks: source.blocks,
+      blocks: (from, waitMs, signal) => source.blocks(from, waitMs, signal),
       status: () => (engine ?? fail('NODE_ORDERER_UNREACHABLE')).status(),
       onHead: (listener) => replica.onHead(listener),
       [Symbol.asyncDispose]: async () => undefined,
