@@ -1,27 +1,59 @@
-import { parseArgs } from 'node:util';
+/** `firmament demo`: a whole network on this machine, and attacks on it. */
+import { statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { UsageError } from './arguments.ts';
 import { EXIT, type Io } from './io.ts';
 
-interface Row {
-  readonly what: string;
-  readonly expected: string;
-  readonly seen: string;
-  readonly ok: boolean;
-  readonly ms: number;
-}
+const USAGE = `Usage: firmament demo [--image FILE] [--keep] [--json FILE] [--engine local]
 
-/** `firmament demo [--json FILE]`: exit 0 only if every row held. */
+Brings up four nodes of four operators and devices of two models, each a process of its own; publishes and
+updates; kills the author's node; then attacks. Ends with a table, and exit code 0 only if every row held.
+
+  --image FILE     publish this file as 2.0.0 instead of the sample firmware
+  --keep           leave everything running at the end, until Ctrl-C
+  --json FILE      write {"rows": [{what, expected, seen, ok, ms}]}
+  --engine local   the ledger's engine; local is the only one there is`;
+
+/** As large as a device's slot. */
+const MAX_IMAGE = 64 << 20;
+
+/** Exit codes: 0 every row held; 1 one did not; 2 usage, or no such file. */
 export async function demo(args: readonly string[], io: Io): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      image: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      engine: { type: 'string', default: 'local' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   if (values.help === true) {
-    io.stdout('Usage: firmament demo [--json FILE]');
+    io.stdout(USAGE);
     return EXIT.ok;
   }
-  const rows: readonly Row[] = [];
-  io.stdout('firmament demo: the network has no parts yet');
+  if (values.engine !== 'local') throw new UsageError('--engine is local');
+  if (values.image !== undefined) checkImage(values.image);
+  // Something to look at before anything is loaded.
+  io.stdout('firmament demo: a network on this machine');
+  const { runDemo } = await import('../testing/demo/run.ts');
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
+  const { rows, held } = await runDemo({
+    image: values.image,
+    keep: values.keep,
+    terminal: process.stdout,
+    signal: stop.signal,
+  });
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ rows })}\n`);
-  return rows.every((row) => row.ok) ? EXIT.ok : EXIT.refused;
+  return held ? EXIT.ok : EXIT.refused;
+}
+
+function checkImage(file: string): void {
+  const { size } = statSync(file);
+  if (size === 0 || size > MAX_IMAGE)
+    throw new UsageError(`--image has 1 B to 64 MiB, not ${size}`);
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeKey } from '../cose/key.ts';
 import { fail } from '../errors.ts';
 import { openDevice, provisionDevice, type DeviceOptions } from '../device/device.ts';
+import type { AgentEvent } from '../device/agent.ts';
 import type { StaleInstall } from '../device/provision.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
 import {
@@ -76,8 +77,25 @@ function optionsOf(given: Arguments, io: Io): DeviceOptions {
     consent: given.flag('consent'),
     retry: given.flag('retry'),
     ...(nodes !== undefined && { onlyNodes: nodes.split(',') }),
-    onAgentEvent: print,
+    onAgentEvent: sparingly(print),
     onBootEvent: (event) => print({ ...event, type: `boot-${event.type}` }),
+  };
+}
+
+/** Progress at most every 2 % and at the end, or every 250 ms; everything else as it comes. */
+function sparingly(print: (event: AgentEvent) => void): (event: AgentEvent) => void {
+  let done = 0;
+  let at = 0;
+  return (event) => {
+    if (event.type === 'installing') done = at = 0;
+    if (event.type === 'progress') {
+      const now = performance.now();
+      const step = event.done < done || event.done - done >= event.total / 50;
+      if (!step && event.done < event.total && now - at < 250) return;
+      done = event.done;
+      at = now;
+    }
+    print(event);
   };
 }
 

@@ -1,0 +1,81 @@
+/** The demo's author: the commands that a person at a firm would give. */
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { openAuthor } from '../../author/author.ts';
+import { fromHex } from '../../bytes.ts';
+import { encodeKey } from '../../cose/key.ts';
+import { parseLineText, type Line } from '../../registry/line.ts';
+import type { Json } from '../processes.ts';
+import type { Commands } from './commands.ts';
+
+/** A release that the author has published. */
+export interface DemoRelease {
+  readonly version: string;
+  readonly line: Line;
+  readonly lineText: string;
+  readonly digest: Uint8Array;
+  readonly sequence: bigint;
+  readonly holders: readonly string[];
+  readonly newest: boolean;
+}
+
+export class DemoAuthor {
+  readonly vendor = 'acme.example';
+  readonly #folder: string;
+  readonly #commands: Commands;
+  readonly #onLog: (line: string) => void;
+
+  constructor(folder: string, commands: Commands, onLog: (line: string) => void) {
+    this.#folder = folder;
+    this.#commands = commands;
+    this.#onLog = onLog;
+  }
+
+  get #directory(): string {
+    return join(this.#folder, 'author');
+  }
+
+  /** The public key that makers put into devices. */
+  get anchor(): string {
+    return join(this.#folder, 'anchor.cbor');
+  }
+
+  /** New keys, under a passphrase; the network pinned; its name on the ledger, as an operator's author. */
+  async register(rootFile: string, operator: string, operatorKey: string): Promise<Json> {
+    await this.#do(['author', 'init', '--name', 'Acme']);
+    const { publicKey } = await openAuthor(this.#directory, () => 0);
+    writeFileSync(this.anchor, encodeKey(publicKey));
+    const proof = ['--operator', operator, '--operator-key', operatorKey];
+    return this.#do(['author', 'register', '--root', rootFile, ...proof]);
+  }
+
+  /** Builds, signs and publishes an image for a model; waits until it is available. */
+  async publish(image: string, model: string, version: string): Promise<DemoRelease> {
+    const out = join(this.#folder, `${model}-${version}.suit`);
+    const hardware = ['--vendor', this.vendor, '--class', model];
+    const about = ['--version', version, '--out', out, '--for-publishing'];
+    const created = await this.#do(['release', 'create', image, ...hardware, ...about]);
+    const published = await this.#do(['release', 'publish', out, '--image', image]);
+    const lineText = String(created['line']);
+    return {
+      version,
+      line: parseLineText(lineText),
+      lineText,
+      digest: fromHex(String(created['digest'])),
+      sequence: BigInt(String(created['sequence'])),
+      holders: (published['holders'] as readonly string[] | undefined) ?? [],
+      newest: published['newest'] === true,
+    };
+  }
+
+  /** Withdraws a release; nothing below `lowest` is installed any more. */
+  async withdraw(release: DemoRelease, lowest: bigint): Promise<Json> {
+    const what = ['--digest', release.digest.toHex(), '--line', release.lineText];
+    const why = ['--lowest', lowest.toString(), '--reason', 'a hole in its web server'];
+    return this.#do(['release', 'withdraw', ...what, ...why]);
+  }
+
+  #do(args: readonly string[]): Promise<Json> {
+    return this.#commands.answer([...args, '--dir', this.#directory], { onLog: this.#onLog });
+  }
+}
