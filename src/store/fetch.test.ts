@@ -67,7 +67,10 @@ const honest = (name: string): TestHolder => holder(name, (_cid, bytes) => bytes
 
 function gather(holders: readonly Holder[], more: Partial<FetchOptions> = {}) {
   const store = memoryStore();
-  return { store, result: fetchImage({ ...image, holders, store, ...more }) };
+  return {
+    store,
+    result: fetchImage({ ...image, holders, store, signal: AbortSignal.timeout(10_000), ...more }),
+  };
 }
 
 test('three holders share the work: each block is asked of one of them', async () => {
