@@ -5,17 +5,18 @@
 import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { PrivateKey } from '../crypto/key.ts';
-import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import { codeOf, fail, FirmamentError, type Code } from '../errors.ts';
 import {
   acceptProof,
-  acceptRelease,
-  chooseRelease,
+  checkMayInstall,
+  choicesOf,
+  readOffered,
   type Choice,
   type JudgedLine,
 } from '../trust/accept.ts';
-import { freshnessText, type Freshness } from '../trust/freshness.ts';
+import { checkFreshEnough, freshnessText } from '../trust/freshness.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
-import type { Provision } from '../trust/state.ts';
+import type { Confirmed, Provision } from '../trust/state.ts';
 import type { Bootloader } from './bootloader.ts';
 import { install } from './install.ts';
 import type { NodeAccess } from './nodes.ts';
@@ -83,6 +84,15 @@ export interface AgentParts {
   readonly onEvent?: (event: AgentEvent) => void;
 }
 
+// What refuses one release here and says nothing of the next track's (T17: the first that it may install).
+const NEXT_TRACK: readonly (Code | undefined)[] = [
+  'DEVICE_CONSENT_NEEDED',
+  'DEVICE_TRIAL_FAILED_BEFORE',
+  'TRUST_NOT_APPLICABLE',
+  'TRUST_SEQUENCE_ROLLBACK',
+  'TRUST_STALE',
+];
+
 export class Agent {
   readonly #parts: AgentParts;
   readonly #provision: Provision;
@@ -101,12 +111,10 @@ export class Agent {
       await this.#rememberConfirmed();
       const lines = await this.#judgeLines();
       const confirmed = confirmedOf(this.#parts.state.state);
-      const choice = chooseRelease(lines, confirmed);
-      const deciding = choice?.judged ?? lines[0];
-      const freshness = deciding && freshnessText(deciding.freshness);
-      if (!choice) return { outcome: 'up-to-date', ...(freshness && { freshness }) };
-      this.#checkFreshness(choice.judged.freshness);
-      return await this.#obtain(choice);
+      const choices = choicesOf(lines, confirmed, { reinstall: this.#isLost(confirmed) });
+      if (choices.length > 0) return await this.#tryChoices(choices);
+      const freshness = lines[0] && freshnessText(lines[0].freshness);
+      return { outcome: 'up-to-date', ...(freshness && { freshness }) };
     } catch (error) {
       if (error instanceof FirmamentError)
         return { outcome: 'refused', code: error.code, message: error.message };
@@ -170,16 +178,27 @@ export class Agent {
     return accepted.judged;
   }
 
-  // T18: stale is not fresh, and not never.
-  #checkFreshness(freshness: Freshness): void {
-    if (freshness.kind === 'fresh') return;
-    const { staleInstall } = this.#provision;
-    check(staleInstall !== 'never', 'TRUST_STALE', freshnessText(freshness));
-    check(
-      staleInstall === 'allow' || this.#parts.consent,
-      'DEVICE_CONSENT_NEEDED',
-      freshnessText(freshness),
-    );
+  // The confirmed release was damaged on the storage: it gave way to the other slot, or nothing boots (T19).
+  #isLost(confirmed: Confirmed | null): boolean {
+    const { slots, bootloader } = this.#parts;
+    const { active } = slots.state;
+    if (!confirmed || bootloader.status.kind === 'unbootable') return true;
+    return (active && slots.state.slots[active]?.digest) !== hex(confirmed.digest);
+  }
+
+  async #tryChoices(choices: readonly Choice[]): Promise<PollResult> {
+    let refusal: unknown;
+    for (const choice of choices) {
+      try {
+        const { freshness } = choice.judged;
+        checkFreshEnough(freshness, this.#provision.staleInstall, this.#parts.consent);
+        return await this.#obtain(choice);
+      } catch (error) {
+        if (!NEXT_TRACK.includes(codeOf(error))) throw error;
+        refusal ??= error;
+      }
+    }
+    throw refusal;
   }
 
   async #obtain(choice: Choice): Promise<PollResult> {
@@ -189,17 +208,12 @@ export class Agent {
       try {
         const line = choice.judged.followed.line;
         const envelope = await node.release(line, choice.digest);
-        const confirmed = confirmedOf(this.#parts.state.state);
-        release = acceptRelease(choice.judged, envelope, confirmed);
-        check(
-          hex(release.digest) === hex(choice.digest),
-          'TRUST_NOT_NEWEST',
-          'another release than the one asked for',
-        );
+        release = readOffered(choice.judged, envelope, choice.digest);
       } catch (error) {
         refusal = this.#note(node, error, 'release', refusal);
         continue;
       }
+      checkMayInstall(choice.judged, release, confirmedOf(this.#parts.state.state));
       return this.#install(choice, release);
     }
     throw refusal ?? new FirmamentError('DEVICE_NO_NODE');

@@ -190,3 +190,25 @@ test('the map says what a release applies to and which way leads to it', () => {
   const newest = scene.ledger.line(scene.line)?.newest;
   assert.deepEqual([newest?.applies, newest?.via], [[5n, 8n], one.digest]);
 });
+
+test('a waypoint that nobody can have, or that was withdrawn, is no way', () => {
+  const scene = new Scene();
+  const via = (): Uint8Array | null | undefined => scene.ledger.line(scene.line)?.newest?.via;
+  const one = scene.publish(1n);
+  const two = scene.publish(2n, { applies: [1n, 1n], via: one.digest });
+  scene.hold(two, WIDE);
+  assert.equal(via(), null);
+  scene.hold(one, WIDE);
+  assert.deepEqual(via(), one.digest);
+  scene.withdraw(one, 0n);
+  assert.equal(via(), null);
+});
+
+test('a waypoint below lowest is no way', () => {
+  const scene = new Scene();
+  const one = scene.publish(1n);
+  scene.hold(one, WIDE);
+  scene.hold(scene.publish(2n, { applies: [1n, 1n], via: one.digest }), WIDE);
+  scene.withdraw(scene.publish(3n), 2n);
+  assert.equal(scene.ledger.line(scene.line)?.newest?.via, null);
+});

@@ -57,17 +57,23 @@ export function publishLine(view: View, key: Uint8Array, line: LineRecord): void
     key,
     encodeLineValue({
       authorHash: sha256(author),
-      newest: line.newest && offer(view, key, line.newest),
-      pending: line.pending && offer(view, key, line.pending),
+      newest: line.newest && offer(view, key, line.newest, line.lowest),
+      pending: line.pending && offer(view, key, line.pending, line.lowest),
       lowest: line.lowest,
       status: line.status,
     }),
   );
 }
 
-function offer(view: View, line: Uint8Array, digest: Uint8Array): ReleaseOffer {
+function offer(view: View, line: Uint8Array, digest: Uint8Array, lowest: bigint): ReleaseOffer {
   const { sequence, entry, applies, via } = release(view, line, digest);
-  return { sequence, digest, entry, applies, via };
+  return { sequence, digest, entry, applies, via: via && openWay(view, line, via, lowest) };
+}
+
+// A waypoint that was withdrawn, or that nobody can have yet, is no way.
+function openWay(view: View, line: Uint8Array, via: Uint8Array, lowest: bigint): Uint8Array | null {
+  const { status, sequence } = release(view, line, via);
+  return status === 'available' && sequence >= lowest ? via : null;
 }
 
 function release(view: View, line: Uint8Array, digest: Uint8Array): ReleaseRecord {

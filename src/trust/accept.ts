@@ -3,11 +3,19 @@
  * or a coded refusal. The memory changes only when every check has passed.
  */
 import { equal } from '../bytes.ts';
-import { encodeKey, thumbprint } from '../cose/key.ts';
+import { thumbprint } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
-import type { ReleaseOffer } from '../registry/map-value.ts';
 import { judgeAge, type Freshness } from './freshness.ts';
 import { anchoredChain, checkKeyKnown, extendChain, trustedKeys, type Chain } from './links.ts';
+import {
+  applies,
+  fitsClaims,
+  isConfirmed,
+  offeredAs,
+  offerOf,
+  type Offered,
+  type Wish,
+} from './offer.ts';
 import { verifyProof, type ProvenLine } from './proof.ts';
 import { verifyRelease, type VerifiedRelease } from './release.ts';
 import {
@@ -27,10 +35,8 @@ export interface JudgedLine {
 }
 
 /** The release to fetch, and why that one. */
-export interface Choice {
+export interface Choice extends Offered {
   readonly judged: JudgedLine;
-  readonly digest: Uint8Array;
-  readonly as: 'newest' | 'via' | 'pending';
 }
 
 /**
@@ -60,7 +66,7 @@ export function acceptProof(
     state: {
       ...state,
       head: { size: proven.head.size, root: proven.head.root },
-      // T14, T18: a floor only rises, and only by a proof that is fresh.
+      // T14, T18: a floor only rises, and only by a proof that is fresh. A head has no clock in it: a stale one rises too.
       floor: age.freshness.kind === 'fresh' ? Math.max(state.floor, age.time) : state.floor,
       chains: provision.lines.map((line, i) =>
         i === position ? chain : (state.chains[i] ?? anchoredChain(line.anchor)),
@@ -80,63 +86,51 @@ function chainOf(
   proven: ProvenLine,
 ): Chain {
   const { line, anchor } = provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
-  const known = state.chains[position] ?? anchoredChain(anchor);
-  const anchored = known.keys[0];
   check(
-    anchored !== undefined &&
-      equal(anchored.key, encodeKey(anchor)) &&
-      equal(thumbprint(anchor), line.author),
+    equal(thumbprint(anchor), line.author),
     'TRUST_KEY_UNLINKED',
-    "the anchor is not the line owner's",
+    'the anchor is not that of who declared the line',
   );
+  const known = state.chains[position] ?? anchoredChain(anchor);
   const chain = extendChain(known, line, provision.root.networkId, proven.links);
   check(trustedKeys(chain, proven).length > 0, 'TRUST_KEY_UNLISTED');
   return chain;
 }
 
 /**
- * The release to install: of the first followed line that has one this reader may install (T16, T17).
- * Undefined when the reader is up to date. Errors: TRUST_NOT_APPLICABLE.
+ * The releases to try, in the order of the followed lines (T16, T17): the first is the one to install. Empty when the
+ * reader is up to date. Errors: TRUST_NOT_APPLICABLE.
  */
+export function choicesOf(
+  lines: readonly JudgedLine[],
+  confirmed: Confirmed | null,
+  wish: Wish = {},
+): readonly Choice[] {
+  const choices: Choice[] = [];
+  let noWay = false;
+  for (const judged of lines) {
+    // T18: on a stale proof nothing is installed but what is newer.
+    const reinstall = wish.reinstall === true && judged.freshness.kind === 'fresh';
+    const offer = offerOf(judged.proven.value, confirmed, { ...wish, reinstall });
+    if (offer === 'no way') noWay = true;
+    else if (offer) choices.push({ judged, ...offer });
+  }
+  check(choices.length > 0 || !noWay, 'TRUST_NOT_APPLICABLE');
+  return choices;
+}
+
+/** The first of `choicesOf`. Errors: TRUST_NOT_APPLICABLE. */
 export function chooseRelease(
   lines: readonly JudgedLine[],
   confirmed: Confirmed | null,
-  imageInHand?: Uint8Array,
+  wish: Wish = {},
 ): Choice | undefined {
-  let noWay = false;
-  for (const judged of lines) {
-    const { newest, pending, lowest } = judged.proven.value;
-    if (
-      pending &&
-      imageInHand &&
-      equal(pending.digest, imageInHand) &&
-      isAbove(pending, lowest, confirmed)
-    ) {
-      return { judged, digest: pending.digest, as: 'pending' };
-    }
-    if (!newest || !isAbove(newest, lowest, confirmed)) continue;
-    if (applies(newest, confirmed)) return { judged, digest: newest.digest, as: 'newest' };
-    if (newest.via && !(confirmed && equal(newest.via, confirmed.digest))) {
-      return { judged, digest: newest.via, as: 'via' };
-    }
-    noWay = true;
-  }
-  if (noWay) fail('TRUST_NOT_APPLICABLE');
-  return undefined;
-}
-
-function isAbove(offer: ReleaseOffer, lowest: bigint, confirmed: Confirmed | null): boolean {
-  return offer.sequence >= lowest && (!confirmed || offer.sequence > confirmed.sequence);
-}
-
-/** A factory-new reader may install anything that is allowed at all. */
-function applies(offer: ReleaseOffer, confirmed: Confirmed | null): boolean {
-  if (!offer.applies || !confirmed) return true;
-  return offer.applies[0] <= confirmed.sequence && confirmed.sequence <= offer.applies[1];
+  return choicesOf(lines, confirmed, wish)[0];
 }
 
 /**
- * T17 for one release: its envelope is the author's and is the one that the line's map entry offers.
+ * T17 for one release: its envelope is the author's, it is the one that the line's map entry offers, and it may be
+ * installed over what was confirmed last.
  * `imageInHand` says that the verified image is here already, which is what allows a pending release.
  * Errors: TRUST_*, SUIT_*.
  */
@@ -146,32 +140,77 @@ export function acceptRelease(
   confirmed: Confirmed | null,
   imageInHand = false,
 ): VerifiedRelease {
+  const release = readOffered(judged, envelope);
+  checkMayInstall(judged, release, confirmed, imageInHand);
+  return release;
+}
+
+/**
+ * The release in an envelope, its author's and offered by the line's map entry; who gave it away and what the
+ * reader runs is not asked. `digest`: the one that was asked for. Errors: TRUST_*, SUIT_*.
+ */
+export function readOffered(
+  judged: JudgedLine,
+  envelope: Uint8Array,
+  digest?: Uint8Array,
+): VerifiedRelease {
   const { proven, chain } = judged;
   const release = verifyRelease(proven, trustedKeys(chain, proven), envelope, (keyId) =>
     checkKeyKnown(chain, proven, keyId),
   );
+  const { sequence } = release;
   const { newest, pending, lowest } = proven.value;
-  check(release.sequence >= lowest, 'TRUST_WITHDRAWN', undefined, {
-    sequence: release.sequence,
-    lowest,
-  });
-  const offered =
-    matches(newest?.digest, release) ||
-    matches(newest?.via, release) ||
-    (imageInHand && matches(pending?.digest, release));
-  check(offered, 'TRUST_NOT_NEWEST', undefined, { sequence: release.sequence });
-  checkSequence(release, confirmed);
+  check(sequence >= lowest, 'TRUST_WITHDRAWN', undefined, { sequence, lowest });
+  const asked = digest === undefined || equal(digest, release.digest);
+  check(asked, 'TRUST_NOT_NEWEST', 'another release than the one asked for');
+  const as = offeredAs(proven.value, release.digest);
+  check(as !== undefined, 'TRUST_NOT_NEWEST', undefined, { sequence });
+  const offer = as === 'newest' ? newest : as === 'pending' ? pending : null;
+  check(
+    offer === null || (offer.sequence === sequence && fitsClaims(offer, release.claims)),
+    'TRUST_CLAIM_MISMATCH',
+    'the map says otherwise',
+  );
   return release;
 }
 
-function matches(digest: Uint8Array | null | undefined, release: VerifiedRelease): boolean {
-  return digest !== null && digest !== undefined && equal(digest, release.digest);
+/**
+ * May this reader install it now (T16, T17, T18)? It says nothing against whoever gave the envelope.
+ * Errors: TRUST_NOT_NEWEST, TRUST_SEQUENCE_ROLLBACK, TRUST_NOT_APPLICABLE.
+ */
+export function checkMayInstall(
+  judged: JudgedLine,
+  release: VerifiedRelease,
+  confirmed: Confirmed | null,
+  imageInHand = false,
+): void {
+  const { value } = judged.proven;
+  const { sequence } = release;
+  const as = offeredAs(value, release.digest);
+  check(
+    as !== 'pending' || imageInHand,
+    'TRUST_NOT_NEWEST',
+    'pending, and its image is not in hand',
+    { sequence },
+  );
+  // A waypoint is for those who can't take the newest.
+  const needed = as !== 'via' || (value.newest !== null && !applies(value.newest, confirmed));
+  check(needed, 'TRUST_NOT_NEWEST', 'a waypoint that is not needed', { sequence });
+  checkSequence(judged, release, confirmed);
+  const again = isConfirmed(release.digest, confirmed);
+  check(again || applies(release.claims, confirmed), 'TRUST_NOT_APPLICABLE', undefined, {
+    sequence,
+  });
 }
 
-// A sequence merely seen refuses nothing: only a confirmed one does.
-function checkSequence(release: VerifiedRelease, confirmed: Confirmed | null): void {
+// A sequence merely seen refuses nothing: only a confirmed one does. T18: on a stale proof it has to be higher.
+function checkSequence(
+  { freshness }: JudgedLine,
+  release: VerifiedRelease,
+  confirmed: Confirmed | null,
+): void {
   if (!confirmed) return;
-  const same = equal(release.digest, confirmed.digest);
+  const same = isConfirmed(release.digest, confirmed) && freshness.kind === 'fresh';
   const { sequence } = release;
   check(
     sequence > confirmed.sequence || (same && sequence === confirmed.sequence),

@@ -1,6 +1,8 @@
 /** How fresh a proven head is, and by which clock (T14, T18): never a boolean. */
+import { check } from '../errors.ts';
 import type { Policy } from '../registry/policy.ts';
 import type { ProvenLine } from './proof.ts';
+import type { Provision } from './state.ts';
 
 export type Freshness =
   | { readonly kind: 'fresh'; readonly clock: 'nonce' | 'own clock' | 'gateway clock' }
@@ -24,6 +26,8 @@ export function judgeAge(policy: Policy, proven: ProvenLine, now: number, floor:
   if (time === undefined) return { freshness: { kind: 'stale', reason: 'clock' }, time: floor };
   if (proven.policyAhead) return { freshness: { kind: 'stale', reason: 'policy' }, time };
   if (time < clock - policy.maxAge) return { freshness: { kind: 'stale', reason: 'age' }, time };
+  // A clock behind the floor is wrong: an old head from about that time must not look fresh by it.
+  if (now + policy.skew < floor) return { freshness: { kind: 'stale', reason: 'clock' }, time };
   return { freshness: { kind: 'fresh', clock: 'own clock' }, time };
 }
 
@@ -34,4 +38,19 @@ function newestFirst(proven: ProvenLine): readonly number[] {
 /** `fresh(own clock)`, `stale(age)`, ... */
 export function freshnessText(freshness: Freshness): string {
   return freshness.kind === 'fresh' ? `fresh(${freshness.clock})` : `stale(${freshness.reason})`;
+}
+
+/**
+ * T18: stale is not fresh, and not never: whether to install on it is pinned, and may be the owner's to say.
+ * Errors: TRUST_STALE, DEVICE_CONSENT_NEEDED.
+ */
+export function checkFreshEnough(
+  freshness: Freshness,
+  staleInstall: Provision['staleInstall'],
+  consent: boolean,
+): void {
+  if (freshness.kind === 'fresh') return;
+  check(staleInstall !== 'never', 'TRUST_STALE', freshnessText(freshness));
+  const agreed = staleInstall === 'allow' || consent;
+  check(agreed, 'DEVICE_CONSENT_NEEDED', freshnessText(freshness));
 }
