@@ -1,0 +1,79 @@
+/** A network of real node processes in a temporary folder, for the bench. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createNetwork } from '../../src/node/setup.ts';
+import type { NetworkPlan } from '../../src/node/setup.ts';
+import type { Genesis } from '../../src/registry/genesis.ts';
+import { createRoot, type Root } from '../../src/registry/root.ts';
+import { testPlan } from '../../src/testing/network-plan.ts';
+import { startNodeProcess, type RunningCommand } from '../../src/testing/processes.ts';
+import { get, openConnection } from './connection.ts';
+
+export interface BenchNetwork extends AsyncDisposable {
+  readonly folder: string;
+  readonly genesis: Genesis;
+  readonly root: Root;
+  readonly rootFile: string;
+  /** The orderer's port. */
+  readonly port: number;
+  readonly orderer: RunningCommand;
+  readonly nodes: readonly RunningCommand[];
+  readonly plan: NetworkPlan;
+}
+
+/** Makes the network, then starts its nodes; `prepare` may write into a node's data folder before. */
+export async function startBenchNetwork(options: {
+  readonly operators: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly prepare?: (made: { readonly folder: string; readonly genesis: Genesis; readonly plan: NetworkPlan }) => Promise<void>;
+}): Promise<BenchNetwork> {
+  await using cleanup = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'firmament-bench-'));
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+  const plan = await testPlan({ operators: options.operators });
+  const { genesis, configs, rootFile } = await createNetwork(plan, folder, Math.floor(Date.now() / 1000));
+  await options.prepare?.({ folder, genesis, plan });
+  const nodes: RunningCommand[] = [];
+  const started = await Promise.all(
+    [...configs].map(async ([name, config]) => {
+      const node = await startNodeProcess(config, options.env && { env: options.env });
+      cleanup.use(node);
+      nodes.push(node);
+      return [name, node] as const;
+    }),
+  );
+  const byName = new Map(started);
+  const port = portOf(plan, plan.orderer);
+  await untilHealthy(port);
+  const owned = cleanup.move();
+  return {
+    folder,
+    genesis,
+    root: createRoot(genesis.networkId, genesis.policy),
+    rootFile,
+    port,
+    orderer: byName.get(plan.orderer) as RunningCommand,
+    nodes,
+    plan,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+export function portOf(plan: NetworkPlan, name: string): number {
+  const [operator, node] = name.split('/');
+  const found = plan.operators.find((each) => each.name === operator)?.nodes.find((each) => each.name === node);
+  if (!found) throw new Error(`no node ${name}`);
+  return found.port;
+}
+
+async function untilHealthy(port: number): Promise<void> {
+  using connection = await openConnection(port);
+  for (let tries = 0; ; tries++) {
+    const { status } = await connection.request(get('/healthz', 'localhost'));
+    if (status === 200) return;
+    if (tries > 600) throw new Error('the node has no quorum after a minute');
+    await sleep(100);
+  }
+}
