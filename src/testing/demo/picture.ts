@@ -10,7 +10,7 @@ export interface Shown {
   readonly releases: readonly (DemoRelease & { readonly model: string })[];
 }
 
-const WIDTH = 78;
+const WIDTH = 88;
 const BAR = 12;
 
 export function drawPicture({ nodes, orderer, devices, releases }: Shown): readonly string[] {
@@ -28,22 +28,26 @@ function titled(title: string): string {
   return `── ${title} ${'─'.repeat(WIDTH - title.length - 4)}`;
 }
 
+const SHORT: Readonly<Record<string, string>> = {
+  general: 'gen',
+  registration: 'reg',
+  retrieval: 'ret',
+};
+
 function nodeLine(node: DemoNode, orders: boolean, releases: Shown['releases']): string {
-  const role = `${node.kind}, ${node.roles.join(' ')}${orders ? ', orders' : ''}`;
-  const head = node.state === 'up' ? `log ${node.size}` : '';
-  const signs = node.state === 'up' ? `signed ${node.cosigned}` : '';
-  const holds = releases
-    .filter(({ holders }) => holders.includes(node.name))
-    .map(({ model, version }) => `${model} ${version}`);
-  const parts = [
-    node.name.padEnd(10),
-    node.state.padEnd(11),
-    role.padEnd(39),
-    head.padEnd(8),
-    signs.padEnd(10),
-  ];
-  const held = holds.length > 0 && node.state === 'up' ? ` holds ${holds.join(', ')}` : '';
-  return ` ${parts.join(' ')}${held}`;
+  const { name, kind, state, size, cosigned } = node;
+  const roles = [...node.roles.map((role) => SHORT[role] ?? role), ...(orders ? ['orders'] : [])];
+  const log = state === 'up' ? `log ${size}, signed ${cosigned}` : state;
+  const parts = [name.padEnd(9), kind.padEnd(10), roles.join(' ').padEnd(14), log.padEnd(18)];
+  return ` ${parts.join(' ')} ${state === 'up' ? holds(name, releases) : ''}`;
+}
+
+/** `lamp 1.0.0 2.0.0, lock 1.0.0` */
+function holds(node: string, releases: Shown['releases']): string {
+  const held = releases.filter(({ holders }) => holders.includes(node));
+  return [...Map.groupBy(held, ({ model }) => model)]
+    .map(([model, versions]) => [model, ...versions.map(({ version }) => version)].join(' '))
+    .join(', ');
 }
 
 function deviceCell(device: DemoDevice): string {

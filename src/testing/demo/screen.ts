@@ -20,6 +20,7 @@ export class Screen implements Disposable {
   #drawn = 0;
   #timer: NodeJS.Timeout | undefined;
   #last = 0;
+  #closed = false;
 
   /** `picture`: the lines as they are now. */
   constructor(terminal: Terminal, picture: () => readonly string[]) {
@@ -41,7 +42,7 @@ export class Screen implements Disposable {
 
   /** Something in the picture has changed. */
   refresh(): void {
-    if (!this.isLive || this.#timer) return;
+    if (!this.isLive || this.#closed || this.#timer) return;
     const wait = Math.max(0, this.#last + EVERY_MS - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -55,6 +56,7 @@ export class Screen implements Disposable {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#drawn = 0;
+    this.#closed = true;
   }
 
   #erase(): void {
@@ -64,7 +66,7 @@ export class Screen implements Disposable {
   }
 
   #draw(): void {
-    if (!this.isLive) return;
+    if (!this.isLive || this.#closed) return;
     const width = Math.max(20, (this.#terminal.columns ?? 80) - 1);
     const lines = this.#picture().map((line) => line.slice(0, width));
     if (lines.length > 0) this.#terminal.write(`${lines.join('\n')}\n`);
