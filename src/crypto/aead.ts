@@ -1,4 +1,5 @@
 /** Names and lengths of the symmetric algorithms, checked before a library sees them. */
+import { concat } from '../bytes.ts';
 import { check } from '../errors.ts';
 
 export type Aead = 'A128GCM' | 'A256GCM' | 'ChaCha20-Poly1305';
@@ -10,8 +11,17 @@ export interface Hash {
   digest(): Uint8Array;
 }
 
+/** A transformation fed in pieces. What it gives out may lag behind what it was given. */
+export interface Stream {
+  update(chunk: Uint8Array): Uint8Array;
+  /** The rest; ends the stream. */
+  finish(): Uint8Array;
+}
+
 /** Bytes of the authentication tag at the end of every sealed text. */
 export const TAG_LENGTH = 16;
+/** SP 800-38D 5.2.1.1: a longer text would repeat GCM's counter. */
+const MAX_STREAM_BYTES = 2 ** 36 - 32;
 
 const KEY_LENGTHS: Readonly<Record<Aead, number>> = {
   A128GCM: 16,
@@ -24,6 +34,42 @@ export function checkAead(algorithm: Aead, key: Uint8Array, nonce: Uint8Array): 
   const length = KEY_LENGTHS[algorithm];
   check(key.length === length, 'CRYPTO_INPUT_INVALID', `a key of ${algorithm} has ${length} bytes`);
   check(nonce.length === 12, 'CRYPTO_INPUT_INVALID', 'a nonce has 12 bytes');
+}
+
+/** AES-CTR with 128 bits of key and of counter. Errors: CRYPTO_INPUT_INVALID. */
+export function checkCtr(key: Uint8Array, iv: Uint8Array): void {
+  check(key.length === 16, 'CRYPTO_INPUT_INVALID', 'a key of A128CTR has 16 bytes');
+  check(iv.length === 16, 'CRYPTO_INPUT_INVALID', 'an initial counter of A128CTR has 16 bytes');
+}
+
+/**
+ * A stream whose last 16 bytes are its tag: `body` gets what stands before, `end` the tag.
+ * Errors: CRYPTO_AUTHENTICATION_FAILED (too short), CRYPTO_INPUT_INVALID (too long).
+ */
+export function tagged(
+  body: (chunk: Uint8Array) => Uint8Array,
+  end: (tag: Uint8Array) => Uint8Array,
+): Stream {
+  let held = new Uint8Array(0);
+  let length = 0;
+  return {
+    update(chunk) {
+      length += chunk.length;
+      check(length <= MAX_STREAM_BYTES, 'CRYPTO_INPUT_INVALID', 'too long a text for one nonce');
+      const whole = concat(held, chunk);
+      const cut = Math.max(0, whole.length - TAG_LENGTH);
+      held = whole.slice(cut);
+      return body(whole.subarray(0, cut));
+    },
+    finish() {
+      check(
+        held.length === TAG_LENGTH,
+        'CRYPTO_AUTHENTICATION_FAILED',
+        'the text is shorter than its tag',
+      );
+      return end(held);
+    },
+  };
 }
 
 function checkKek(kek: Uint8Array): void {

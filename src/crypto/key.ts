@@ -28,3 +28,10 @@ export function checkPublicKey(key: PublicKey): void {
   else if (key.curve === 'Ed25519') checkEd25519Key(key.bytes);
   else fail('CRYPTO_KEY_INVALID', 'unknown curve');
 }
+
+/** Refuses keys that ECDH over P-256 may not be done with. Errors: CRYPTO_KEY_INVALID. */
+export function checkAgreement(key: PrivateKey, peer: PublicKey): void {
+  const both = key.curve === 'P-256' && peer.curve === 'P-256';
+  check(both, 'CRYPTO_KEY_INVALID', 'ECDH is done with two P-256 keys');
+  checkPublicKey(peer);
+}

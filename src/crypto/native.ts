@@ -6,6 +6,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  diffieHellman,
   hash as nodeHashOnce,
   hkdfSync,
   sign as nodeSign,
@@ -16,16 +17,25 @@ import { concat, fromHex } from '../bytes.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import {
   checkAead,
+  checkCtr,
   checkHkdf,
   checkUnwrap,
   checkWrap,
+  tagged,
   TAG_LENGTH,
   type Aead,
   type Hash,
   type HashAlgorithm,
+  type Stream,
 } from './aead.ts';
 import { isCanonicalSignature } from './ed25519.ts';
-import { checkPublicKey, type Curve, type PrivateKey, type PublicKey } from './key.ts';
+import {
+  checkAgreement,
+  checkPublicKey,
+  type Curve,
+  type PrivateKey,
+  type PublicKey,
+} from './key.ts';
 import { checkP256Scalar, isSignature, lowS } from './p256.ts';
 
 export { checkPublicKey } from './key.ts';
@@ -191,6 +201,50 @@ export function open(
   } catch (cause) {
     return fail('CRYPTO_AUTHENTICATION_FAILED', undefined, {}, cause);
   }
+}
+
+/**
+ * `open` in pieces: what `update` gives out is not authenticated before `finish` has returned.
+ * Errors: CRYPTO_INPUT_INVALID, CRYPTO_AUTHENTICATION_FAILED (of `finish`).
+ */
+export function createOpener(
+  algorithm: Aead,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+): Stream {
+  checkAead(algorithm, key, nonce);
+  const options = { authTagLength: TAG_LENGTH };
+  const decipher = createDecipheriv(CIPHERS[algorithm] as 'aes-128-gcm', key, nonce, options);
+  decipher.setAAD(aad);
+  return tagged(
+    (chunk) => plain(decipher.update(chunk)),
+    (tag) => {
+      decipher.setAuthTag(tag);
+      try {
+        return plain(decipher.final());
+      } catch (cause) {
+        return fail('CRYPTO_AUTHENTICATION_FAILED', undefined, {}, cause);
+      }
+    },
+  );
+}
+
+/** AES-128 in counter mode, either way. It authenticates nothing. Errors: CRYPTO_INPUT_INVALID. */
+export function createCtr(key: Uint8Array, iv: Uint8Array): Stream {
+  checkCtr(key, iv);
+  const cipher = createCipheriv('aes-128-ctr', key, iv);
+  return {
+    update: (chunk) => plain(cipher.update(chunk)),
+    finish: () => plain(cipher.final()),
+  };
+}
+
+/** The x coordinate of the shared point, 32 bytes (RFC 9053 6.3). Errors: CRYPTO_KEY_INVALID. */
+export function ecdhP256(key: PrivateKey, peer: PublicKey): Uint8Array {
+  checkAgreement(key, peer);
+  const mine = privateObject(key.curve, key.secret);
+  return plain(diffieHellman({ privateKey: mine, publicKey: publicObject(peer) }));
 }
 
 const WRAP_IV = new Uint8Array(8).fill(0xa6);

@@ -17,13 +17,22 @@ import {
   type Aead,
   type Hash,
   type HashAlgorithm,
+  type Stream,
 } from './aead.ts';
 import { isCanonicalSignature, littleEndian, reduceScalar } from './ed25519.ts';
-import { checkPublicKey, type Curve, type PrivateKey, type PublicKey } from './key.ts';
+import {
+  checkAgreement,
+  checkPublicKey,
+  type Curve,
+  type PrivateKey,
+  type PublicKey,
+} from './key.ts';
 import { checkP256Scalar, isSignature } from './p256.ts';
+import { openingStream } from './portable-stream.ts';
 
 export { checkPublicKey } from './key.ts';
 export { isLowS } from './p256.ts';
+export { createCtr } from './portable-stream.ts';
 
 const HASHES = { 'SHA-256': nobleSha256, 'SHA-384': sha384, 'SHA-512': sha512 } as const;
 const UNCOMPRESSED = Uint8Array.of(4);
@@ -138,6 +147,26 @@ export function open(
   } catch (cause) {
     return fail('CRYPTO_AUTHENTICATION_FAILED', undefined, {}, cause);
   }
+}
+
+/**
+ * `open` in pieces: what `update` gives out is not authenticated before `finish` has returned.
+ * Errors: CRYPTO_INPUT_INVALID, CRYPTO_AUTHENTICATION_FAILED (of `finish`).
+ */
+export function createOpener(
+  algorithm: Aead,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+): Stream {
+  checkAead(algorithm, key, nonce);
+  return openingStream(algorithm, key, nonce, aad);
+}
+
+/** The x coordinate of the shared point, 32 bytes (RFC 9053 6.3). Errors: CRYPTO_KEY_INVALID. */
+export function ecdhP256(key: PrivateKey, peer: PublicKey): Uint8Array {
+  checkAgreement(key, peer);
+  return p256.getSharedSecret(key.secret, concat(UNCOMPRESSED, peer.bytes)).slice(1);
 }
 
 /** AES key wrap (RFC 3394). Errors: CRYPTO_INPUT_INVALID. */
