@@ -5,7 +5,7 @@ import type { JsonReader } from './json-fields.ts';
 
 const HASH = /^[0-9a-f]{64}$/;
 const KEY = /^(?:[0-9a-f]{2}){1,256}$/;
-const MAX_KEYS = 64;
+const MAX_KEYS = 96;
 const MAX_RECOVERY = 8;
 
 export function chainToJson(chain: Chain): unknown {

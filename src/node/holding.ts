@@ -10,8 +10,17 @@ import type { Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { parseLineText, releaseText } from '../registry/line.ts';
 import { nodeIssuer } from '../registry/policy.ts';
-import { getAuthor, getHolds, getNodeCounter, getRelease, policyInForce } from '../registry/state.ts';
+import {
+  getAuthor,
+  getHolds,
+  getLine,
+  getNodeCounter,
+  getRelease,
+  policyInForce,
+  type AuthorRecord,
+} from '../registry/state.ts';
 import { createStatement, type Statement } from '../registry/statement.ts';
+import type { View } from '../registry/view.ts';
 import type { Bell } from './bell.ts';
 import type { ImageStore } from './image-store.ts';
 import type { AnchoredImage, Images } from './images.ts';
@@ -83,7 +92,11 @@ export class Holding {
         if (signal.aborted) return false;
         failed = true;
         this.#rest(image, Math.min(MAX_REST_MS, (rest?.ms ?? RETRY_MS / 2) * 2));
-        logger.warn('an image could not be kept yet', { image: hex(image.image), code: codeOf(error), error });
+        logger.warn('an image could not be kept yet', {
+          image: hex(image.image),
+          code: codeOf(error),
+          error,
+        });
       }
     }
     return failed;
@@ -118,7 +131,7 @@ export class Holding {
     if (replicate === 'none' || getHolds(view, image).length === 0) return false;
     if (replicate === 'all') return true;
     const { policy } = policyInForce(view);
-    const author = getAuthor(view, parseLineText(image.lineText).author);
+    const author = ownerOf(view, image.line);
     const behind = placesBehind(policy, image.image, operatorOf(name), author?.operator ?? null);
     if (behind === 0) return true;
     if (getRelease(view, image.line, image.release)?.status !== 'registered') {
@@ -170,4 +183,9 @@ function keyOf(image: AnchoredImage): string {
 
 function operatorOf(name: string): string {
   return name.split('/', 1)[0] ?? name;
+}
+
+function ownerOf(view: View, line: Uint8Array): AuthorRecord | undefined {
+  const record = getLine(view, line);
+  return record && getAuthor(view, record.owner);
 }

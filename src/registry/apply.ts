@@ -2,12 +2,11 @@
  * The replicated application: what one statement does to the state. Deterministic: no clock, no chance,
  * no I/O beyond the view. Rules stand in rules/, one function each; what holds for every kind is here.
  */
-import { equal, fromHex, hex } from '../bytes.ts';
+import { fromHex, hex } from '../bytes.ts';
 import { decodeKey } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
 import { authenticate } from './authenticate.ts';
 import type { Kind } from './claims.ts';
-import { keyIdOf } from './key-id.ts';
 import { lineKey, parseLineText } from './line.ts';
 import { keyNamed } from './newest.ts';
 import { nodeIssuer, nodesOf } from './policy.ts';
@@ -18,7 +17,9 @@ import { revokeKey } from './rules/key-revoke.ts';
 import { rotateKeys } from './rules/key-rotate.ts';
 import { declareLine } from './rules/line-declare.ts';
 import { delegateLine } from './rules/line-delegate.ts';
+import { changePolicy } from './rules/policy-change.ts';
 import { transferLine } from './rules/line-transfer.ts';
+import { delegateOf, OF_DELEGATES } from './rules/owned-line.ts';
 import { registerRelease } from './rules/release-register.ts';
 import { withdrawRelease } from './rules/release-withdraw.ts';
 import {
@@ -51,6 +52,7 @@ export function apply(view: View, transaction: Transaction, block: BlockContext)
   check(statement.network === hex(networkId), 'STATEMENT_NETWORK');
   check((attachment !== null) === (statement.kind === 'release'), 'ATTACHMENT_MISSING');
   if (OF_NODES.includes(statement.kind)) return applyOfNode(view, statement, block);
+  if (statement.kind === 'policy.change') return changePolicy(view, statement, block.index);
   if (statement.kind === 'author.register') {
     authenticate(statement, parseRegistration(statement).key);
     return registerAuthor(view, statement, networkId, block.index);
@@ -67,7 +69,6 @@ export function apply(view: View, transaction: Transaction, block: BlockContext)
 
 const OF_NODES: readonly Kind[] = ['image.hold', 'image.drop'];
 const OF_RECOVERY: readonly Kind[] = ['key.rotate', 'key.revoke', 'line.delegate', 'line.transfer'];
-const OF_DELEGATES: readonly Kind[] = ['release', 'image.anchor'];
 
 function applyOfNode(view: View, statement: Statement, block: BlockContext): void {
   const { policy } = policyInForce(view);
@@ -84,9 +85,9 @@ function applyOfNode(view: View, statement: Statement, block: BlockContext): voi
 // T01: a release key alone can do none of these; each rule asks for the recovery keys itself.
 function applyOfRecovery(view: View, statement: Statement, block: BlockContext): void {
   const author = issuingAuthor(view, statement) ?? fail('AUTHOR_UNKNOWN');
-  checkSubject(statement);
-  check(statement.counter > author.counter, 'STATEMENT_COUNTER');
-  const counted = { ...author, counter: statement.counter };
+  // Apart from the release keys' counters: whoever holds one of those must not be able to use these up (T01).
+  check(statement.counter > author.recoveryCounter, 'STATEMENT_COUNTER');
+  const counted = { ...author, recoveryCounter: statement.counter };
   if (statement.kind === 'key.rotate') return rotateKeys(view, statement, counted, block.index);
   if (statement.kind === 'key.revoke') return revokeKey(view, statement, counted, block.index);
   if (statement.kind === 'line.delegate')
@@ -106,8 +107,9 @@ function signer(view: View, statement: Statement): () => void {
     authenticate(statement, decodeKey(key));
     checkSubject(statement);
     return () => {
-      check(statement.counter > author.counter, 'STATEMENT_COUNTER');
-      setAuthor(view, { ...author, counter: statement.counter });
+      const position = author.keys.indexOf(key);
+      check(statement.counter > (author.counters[position] ?? 0n), 'STATEMENT_COUNTER');
+      setAuthor(view, { ...author, counters: author.counters.with(position, statement.counter) });
     };
   }
   const takeCounter = OF_DELEGATES.includes(statement.kind) && delegate(view, statement);
@@ -129,7 +131,7 @@ function checkSubject(statement: Statement): void {
 function delegate(view: View, statement: Statement): (() => void) | undefined {
   const key = lineKey(parseLineText(statement.subject));
   const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
-  const known = line.delegates.find((each) => equal(keyIdOf(each.key), statement.keyId));
+  const known = delegateOf(line, statement.keyId);
   if (!known || statement.issuer !== hex(statement.keyId)) return undefined;
   authenticate(statement, decodeKey(known.key));
   return () => {

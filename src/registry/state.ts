@@ -22,9 +22,12 @@ export interface AuthorRecord {
   readonly name: string;
   /** The operator that the author runs, if it proved one. */
   readonly operator: string | null;
-  readonly counter: bigint;
+  /** The last counter of each release key's statements, in the order of `keys`: a thief can't use up another's. */
+  readonly counters: readonly bigint[];
+  /** The last counter of a statement by the recovery keys. */
+  readonly recoveryCounter: bigint;
   readonly lines: number;
-  /** Log entries of the delegations in force on this author's lines. */
+  /** Log entries of the delegations on this author's lines, those that ended too: their releases stand. */
   readonly delegations: readonly Uint8Array[];
   /** Log indexes of its registration, rotations and revocations: what a device's chain is made of (T02). */
   readonly links: readonly number[];
@@ -32,13 +35,15 @@ export interface AuthorRecord {
   readonly status: number;
 }
 
-/** A key that may sign releases of a line for its owner (T01, T02). */
+/** A key that signs releases of a line for its owner, or once did (T01, T02). */
 export interface Delegate {
   /** COSE_Key bytes. */
   readonly key: Uint8Array;
   /** Log entry of the delegation. */
   readonly entry: Uint8Array;
   readonly counter: bigint;
+  /** False once it was ended, or the line went to another owner. */
+  readonly inForce: boolean;
 }
 
 export interface LineRecord {
@@ -73,6 +78,8 @@ export interface ReleaseRecord {
   readonly entry: Uint8Array;
   /** Log index of its statement. */
   readonly index: number;
+  /** Who signed it: an author's id, or a delegate's thumbprint. */
+  readonly issuer: Uint8Array;
   /** Thumbprint of the key that signed it. */
   readonly keyId: Uint8Array;
   readonly status: ReleaseStatus;
@@ -125,6 +132,16 @@ export function setPolicy(view: View, root: Uint8Array): void {
   view.set('policy', root);
 }
 
+/** The log index of the policy.change that brought a policy version; undefined for version 1, which is genesis'. */
+export function getPolicyIndex(view: View, version: number): number | undefined {
+  const row = read(view, `policy/${version}`);
+  return row && uint(row[0]);
+}
+
+export function setPolicyIndex(view: View, version: number, index: number): void {
+  view.set(`policy/${version}`, encode([index]));
+}
+
 export function getAuthor(view: View, id: Uint8Array): AuthorRecord | undefined {
   const row = read(view, `author/${hex(id)}`);
   if (!row) return undefined;
@@ -136,12 +153,13 @@ export function getAuthor(view: View, id: Uint8Array): AuthorRecord | undefined 
     threshold: uint(row[3]),
     name: row[4] as string,
     operator: row[5] as string | null,
-    counter: big(row[6]),
-    lines: uint(row[7]),
-    delegations: byteList(row[8]),
-    links: list(row[9]).map(uint),
-    rotations: uint(row[10]),
-    status: uint(row[11]),
+    counters: list(row[6]).map(big),
+    recoveryCounter: big(row[7]),
+    lines: uint(row[8]),
+    delegations: byteList(row[9]),
+    links: list(row[10]).map(uint),
+    rotations: uint(row[11]),
+    status: uint(row[12]),
   };
 }
 
@@ -155,7 +173,8 @@ export function setAuthor(view: View, author: AuthorRecord): void {
       author.threshold,
       author.name,
       author.operator,
-      author.counter,
+      author.counters,
+      author.recoveryCounter,
       author.lines,
       author.delegations,
       author.links,
@@ -188,8 +207,13 @@ export function getLine(view: View, key: Uint8Array): LineRecord | undefined {
     text: text as string,
     owner: bytes(owner),
     delegates: list(delegates).map((delegate) => {
-      const [delegateKey, entry, counter] = list(delegate);
-      return { key: bytes(delegateKey), entry: bytes(entry), counter: big(counter) };
+      const [delegateKey, entry, counter, inForce] = list(delegate);
+      return {
+        key: bytes(delegateKey),
+        entry: bytes(entry),
+        counter: big(counter),
+        inForce: inForce === true,
+      };
     }),
     inherited: list(inherited).map(uint),
     links: list(links).map(uint),
@@ -207,7 +231,12 @@ export function setLine(view: View, key: Uint8Array, line: LineRecord): void {
     encode([
       line.text,
       line.owner,
-      line.delegates.map((delegate) => [delegate.key, delegate.entry, delegate.counter]),
+      line.delegates.map(({ key: delegate, entry, counter, inForce }) => [
+        delegate,
+        entry,
+        counter,
+        inForce,
+      ]),
       line.inherited,
       line.links,
       line.last && [line.last.sequence, line.last.digest],
@@ -226,12 +255,13 @@ export function getRelease(
 ): ReleaseRecord | undefined {
   const row = read(view, `release/${hex(line)}/${hex(digest)}`);
   if (!row) return undefined;
-  const [sequence, entry, index, keyId, status, applies, via, images, previous] = row;
+  const [sequence, entry, index, issuer, keyId, status, applies, via, images, previous] = row;
   return {
     sequence: big(sequence),
     digest,
     entry: bytes(entry),
     index: uint(index),
+    issuer: bytes(issuer),
     keyId: bytes(keyId),
     status: STATUSES[uint(status)] as ReleaseStatus,
     applies: applies === null ? null : [big(list(applies)[0]), big(list(applies)[1])],
@@ -251,6 +281,7 @@ export function setRelease(view: View, line: Uint8Array, release: ReleaseRecord)
       release.sequence,
       release.entry,
       release.index,
+      release.issuer,
       release.keyId,
       STATUSES.indexOf(release.status),
       release.applies && [...release.applies],

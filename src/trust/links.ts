@@ -41,7 +41,7 @@ export interface Chain {
   readonly counter: bigint;
 }
 
-const MAX_KEYS = 64;
+const MAX_KEYS = 96;
 
 /** Where every chain begins: the anchor's own key. */
 export function anchoredChain(anchor: PublicKey): Chain {
@@ -103,10 +103,10 @@ function follow(chain: Chain, line: Line, statement: Statement): Chain {
   }
   if (statement.kind === 'key.revoke') {
     const { keyId, from } = parseRevocation(body);
-    // Never to be trusted; a key that was good once is the author entry's to list.
-    const keys =
-      from > 0 ? chain.keys : chain.keys.filter(({ key }) => !equal(keyIdOf(key), keyId));
-    return { ...chain, keys };
+    // Never to be trusted; a key that was good once is the author entry's to list. Delegations end by line.delegate.
+    const stays = ({ key, delegation }: LinkedKey): boolean =>
+      from > 0 || delegation !== null || !equal(keyIdOf(key), keyId);
+    return { ...chain, keys: chain.keys.filter(stays) };
   }
   check(statement.subject === lineText(line), 'TRUST_LINK_INVALID', 'a link of another line');
   if (statement.kind === 'line.delegate') {
@@ -137,7 +137,11 @@ function joined(
   keys: readonly Uint8Array[],
   issuer: string,
 ): readonly LinkedKey[] {
-  const fresh = keys.filter((key) => !known.some((other) => equal(other.key, key)));
+  const isKnown = (key: Uint8Array): boolean =>
+    known.some(
+      (other) => equal(other.key, key) && other.issuer === issuer && other.delegation === null,
+    );
+  const fresh = keys.filter((key) => !isKnown(key));
   return [...known, ...fresh.map((key) => ({ key, issuer, delegation: null }))];
 }
 

@@ -37,9 +37,14 @@ export function verifyRelease(
   );
   const claims = parseClaims(envelope.sign1.header);
   const release = claims.release ?? fail('TRUST_RELEASE_FOREIGN', 'not a release');
-  const signer = keys.find(({ key }) => equal(thumbprint(key), thumbprint(envelope.key)));
-  check(equal(claims.keyId, thumbprint(envelope.key)), 'TRUST_CLAIM_MISMATCH', 'kid');
-  checkBelongs(proven, claims, signer?.issuer);
+  const keyId = thumbprint(envelope.key);
+  check(equal(claims.keyId, keyId), 'TRUST_CLAIM_MISMATCH', 'kid');
+  const signers = keys.filter(({ key }) => equal(thumbprint(key), keyId));
+  checkBelongs(
+    proven,
+    claims,
+    signers.map(({ issuer }) => issuer),
+  );
   const { manifest } = envelope;
   const { vendorId, classId } = identity(manifest);
   const { vendor, class: cls } = proven.line;
@@ -68,11 +73,11 @@ function explainUnknownKey(
 }
 
 // T03, T04: the claims name this line, its owner and this network.
-function checkBelongs(proven: ProvenLine, claims: Claims, issuer: string | undefined): void {
+function checkBelongs(proven: ProvenLine, claims: Claims, issuers: readonly string[]): void {
   check(claims.subject === lineText(proven.line), 'TRUST_RELEASE_FOREIGN', 'another line', {
     subject: claims.subject,
   });
-  check(claims.issuer === issuer, 'TRUST_RELEASE_FOREIGN', 'another author');
+  check(issuers.includes(claims.issuer), 'TRUST_RELEASE_FOREIGN', 'another author');
   check(
     claims.network === hex(proven.networkId),
     'TRUST_RELEASE_FOREIGN',

@@ -43,7 +43,7 @@ test('an author is on the map with its key', () => {
   const ledger = fixtureLedger(network.genesis);
   ledger.apply(registerStatement(author, 7n, fields));
   const record = getAuthor(ledger.view, author.author);
-  assert.deepEqual([record?.name, record?.counter, record?.threshold], ['acme', 7n, 1]);
+  assert.deepEqual([record?.name, record?.counters, record?.threshold], ['acme', [7n], 1]);
   assert.deepEqual(record?.recovery, recovery.map(encodeKey));
   const value = ledger.view.getMap(authorKey(author.author));
   assert.deepEqual(value && decodeAuthorValue(value), {

@@ -48,6 +48,7 @@ export function revokeKey(
   const revokedAuthor = {
     ...author,
     keys,
+    counters: author.counters.filter((_, i) => !isRevoked(author.keys[i] as Uint8Array)),
     // A key that was good once stays listed for what it signed then; one that never was does not (T02).
     retired: from === 0 ? others : [...others, revoked],
     links: [...author.links, index],
@@ -55,18 +56,26 @@ export function revokeKey(
   };
   publishAuthor(view, revokedAuthor);
   for (let position = 0; position < author.lines; position++)
-    withdrawFrom(view, getAuthorLine(view, author.id, position), keyId, from);
+    withdrawFrom(view, author.id, getAuthorLine(view, author.id, position), { keyId, from });
 }
 
 // Releases stand in the order of their log index, so the walk ends at the first that is older.
-function withdrawFrom(view: View, line: Uint8Array, keyId: Uint8Array, from: number): void {
+function withdrawFrom(
+  view: View,
+  author: Uint8Array,
+  line: Uint8Array,
+  { keyId, from }: Revocation,
+): void {
   const record = getLine(view, line) ?? fail('LINE_UNKNOWN');
+  const owned = equal(record.owner, author);
   let digest = record.last?.digest ?? null;
   let changed = false;
   while (digest) {
     const release = getRelease(view, line, digest) ?? fail('RELEASE_UNKNOWN');
     if (release.index < from) break;
-    if (equal(release.keyId, keyId) && release.status !== 'withdrawn') {
+    // On a line that it gave away an author takes back only what it signed itself, by whatever name the key goes.
+    const own = equal(release.keyId, keyId) && (owned || equal(release.issuer, author));
+    if (own && release.status !== 'withdrawn') {
       setRelease(view, line, { ...release, status: 'withdrawn' });
       changed = true;
     }

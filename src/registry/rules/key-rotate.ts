@@ -19,7 +19,7 @@ export interface Rotation {
 }
 
 const MAX_KEYS = 8;
-export const MAX_RETIRED = 40;
+const MAX_RETIRED = 40;
 export const MAX_LINKS = 256;
 
 /** Errors: STATEMENT_MALFORMED. */
@@ -51,6 +51,12 @@ function keyList(value: Cbor, what: string): readonly Uint8Array[] {
   return keys;
 }
 
+// A key that stays goes on counting where it was; a new one begins.
+function counterOf(author: AuthorRecord, key: Uint8Array): bigint {
+  const position = author.keys.findIndex((known) => equal(known, key));
+  return author.counters[position] ?? 0n;
+}
+
 export function rotateKeys(
   view: View,
   statement: Statement,
@@ -60,18 +66,17 @@ export function rotateKeys(
   check(statement.subject === statement.issuer, 'STATEMENT_SUBJECT');
   const { keys, next } = parseRotation(recoveryBody(statement, author));
   const recovery = next ?? author;
-  checkRecovery(keys, recovery);
   const known = [...author.retired, ...author.keys];
   const retired = known.filter((old) => !keys.some((key) => equal(key, old)));
-  check(
-    retired.length <= MAX_RETIRED && author.links.length < MAX_LINKS,
-    'AUTHOR_INVALID',
-    'too many keys or rotations',
-  );
+  // T01: nor may a key that was a release key once, which may have been why it was retired.
+  checkRecovery([...keys, ...retired], recovery);
+  check(author.links.length < MAX_LINKS, 'AUTHOR_INVALID', 'too many rotations');
   publishAuthor(view, {
     ...author,
     keys,
-    retired,
+    counters: keys.map((key) => counterOf(author, key)),
+    // The oldest are listed no more: a rotation must never fail for want of room.
+    retired: retired.slice(-MAX_RETIRED),
     recovery: recovery.recovery,
     threshold: recovery.threshold,
     links: [...author.links, index],

@@ -4,13 +4,14 @@ import { asBool, asBytes, onlyKeys } from '../../cbor/read.ts';
 import type { Cbor } from '../../cbor/value.ts';
 import { decodeKey } from '../../cose/key.ts';
 import { check } from '../../errors.ts';
+import { keyIdOf } from '../key-id.ts';
 import { publishAuthor, publishLine } from '../newest.ts';
 import { recoveryBody, shaped } from '../recovery.ts';
-import type { AuthorRecord } from '../state.ts';
+import type { AuthorRecord, LineRecord } from '../state.ts';
 import type { Statement } from '../statement.ts';
 import type { View } from '../view.ts';
 import { MAX_LINKS } from './key-rotate.ts';
-import { ownedLine } from './owned-line.ts';
+import { delegateOf, ownedLine } from './owned-line.ts';
 
 export interface Delegation {
   /** COSE_Key bytes of the delegate's key. */
@@ -20,7 +21,7 @@ export interface Delegation {
 }
 
 const MAX_DELEGATES = 8;
-const MAX_DELEGATIONS = 32;
+export const MAX_DELEGATIONS = 32;
 
 /** Errors: STATEMENT_MALFORMED. */
 export function parseDelegation(body: ReadonlyMap<Cbor, Cbor>): Delegation {
@@ -40,7 +41,7 @@ export function delegateLine(
 ): void {
   const { key: line, record } = ownedLine(view, statement);
   const { key, granted } = parseDelegation(recoveryBody(statement, author));
-  const before = record.delegates.find((delegate) => equal(delegate.key, key));
+  const before = delegateOf(record, keyIdOf(key));
   check(granted !== (before !== undefined), 'DELEGATION_INVALID');
   const own = [...author.keys, ...author.retired, ...author.recovery];
   check(
@@ -49,12 +50,15 @@ export function delegateLine(
     'a key of the author itself',
   );
   const delegates = granted
-    ? [...record.delegates, { key, entry: statement.entry, counter: 0n }]
-    : record.delegates.filter((delegate) => delegate !== before);
+    ? [
+        ...record.delegates,
+        { key, entry: statement.entry, counter: counterOf(record, key), inForce: true },
+      ]
+    : record.delegates.map((each) => (each === before ? { ...each, inForce: false } : each));
   // One that ended stays listed: what its key signed while it was in force stands, and the registry takes no more.
   const delegations = granted ? [...author.delegations, statement.entry] : author.delegations;
   check(
-    delegates.length <= MAX_DELEGATES &&
+    delegates.filter(({ inForce }) => inForce).length <= MAX_DELEGATES &&
       delegations.length <= MAX_DELEGATIONS &&
       record.links.length < MAX_LINKS,
     'DELEGATION_INVALID',
@@ -62,4 +66,9 @@ export function delegateLine(
   );
   publishLine(view, line, { ...record, delegates, links: [...record.links, index] });
   publishAuthor(view, { ...author, delegations });
+}
+
+// A key that is let in again goes on counting where it was.
+function counterOf(record: LineRecord, key: Uint8Array): bigint {
+  return record.delegates.findLast((each) => equal(each.key, key))?.counter ?? 0n;
 }

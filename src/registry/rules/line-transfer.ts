@@ -10,8 +10,9 @@ import { recoveryBody, shaped } from '../recovery.ts';
 import { getAuthor, policyInForce, setAuthor, setAuthorLine, type AuthorRecord } from '../state.ts';
 import type { Statement } from '../statement.ts';
 import type { View } from '../view.ts';
-import { MAX_LINKS, MAX_RETIRED } from './key-rotate.ts';
+import { MAX_LINKS } from './key-rotate.ts';
 import { MAX_LINES } from './line-declare.ts';
+import { MAX_DELEGATIONS } from './line-delegate.ts';
 import { ownedLine } from './owned-line.ts';
 
 export interface Transfer {
@@ -20,6 +21,9 @@ export interface Transfer {
   /** By a release key of the new owner over `transferAcceptance`. */
   readonly acceptance: Uint8Array;
 }
+
+// Fewer than an author may have retired: what comes with lines leaves room for its own rotations.
+const MAX_INHERITED = 24;
 
 /** Errors: STATEMENT_MALFORMED. */
 export function parseTransfer(body: ReadonlyMap<Cbor, Cbor>): Transfer {
@@ -60,23 +64,34 @@ export function transferLine(
     `author ${hex(to)} did not sign for it`,
   );
   check(heir.lines < MAX_LINES, 'LINE_LIMIT');
+  // T01: a release key must never be a recovery key too, or the heir could rotate no more.
+  check(
+    ![...author.keys, ...author.retired].some((k) => heir.recovery.some((own) => equal(own, k))),
+    'TRANSFER_INVALID',
+    'a release key of the line is a recovery key of the new owner',
+  );
   const inherited = [...linksOf(view, key), index];
   check(inherited.length <= MAX_LINKS, 'TRANSFER_INVALID', 'too many links');
   // The keys of the owner before stay listed for what they signed: they are linked to this line only (T02).
   const retired = [...heir.retired];
   for (const known of [...author.retired, ...author.keys])
     if (![...retired, ...heir.keys].some((other) => equal(other, known))) retired.push(known);
-  const before = author.delegations.filter((entry) =>
-    record.delegates.some((delegate) => equal(delegate.entry, entry)),
+  const delegations = [...heir.delegations];
+  for (const { entry } of record.delegates)
+    if (!delegations.some((known) => equal(known, entry))) delegations.push(entry);
+  check(
+    retired.length <= MAX_INHERITED && delegations.length <= MAX_DELEGATIONS,
+    'TRANSFER_INVALID',
+    'too many keys',
   );
-  check(retired.length <= MAX_RETIRED, 'TRANSFER_INVALID', 'too many keys');
   setAuthor(view, author);
-  publishLine(view, key, { ...record, owner: to, delegates: [], inherited, links: [] });
+  const delegates = record.delegates.map((each) => ({ ...each, inForce: false }));
+  publishLine(view, key, { ...record, owner: to, delegates, inherited, links: [] });
   setAuthorLine(view, to, heir.lines, key);
   publishAuthor(view, {
     ...heir,
     lines: heir.lines + 1,
     retired,
-    delegations: [...heir.delegations, ...before],
+    delegations,
   });
 }

@@ -1,9 +1,10 @@
 /** The line that a statement is about: a statement acts only on its own line (T03). */
 import { equal, hex } from '../../bytes.ts';
 import { check, fail } from '../../errors.ts';
+import type { Kind } from '../claims.ts';
 import { keyIdOf } from '../key-id.ts';
 import { lineKey, parseLineText, type Line } from '../line.ts';
-import { getLine, type LineRecord } from '../state.ts';
+import { getLine, type Delegate, type LineRecord } from '../state.ts';
 import type { Statement } from '../statement.ts';
 import type { View } from '../view.ts';
 
@@ -11,6 +12,14 @@ export interface OwnedLine {
   readonly line: Line;
   readonly key: Uint8Array;
   readonly record: LineRecord;
+}
+
+/** What a delegate may sign: nothing that takes something away, and nothing about who may sign (T01). */
+export const OF_DELEGATES: readonly Kind[] = ['release', 'image.anchor'];
+
+/** The delegate in force whose key has this thumbprint. */
+export function delegateOf(record: LineRecord, keyId: Uint8Array): Delegate | undefined {
+  return record.delegates.find(({ key, inForce }) => inForce && equal(keyIdOf(key), keyId));
 }
 
 /**
@@ -22,10 +31,11 @@ export function ownedLine(view: View, statement: Statement): OwnedLine {
   const key = lineKey(line);
   const record = getLine(view, key) ?? fail('LINE_UNKNOWN');
   const owned = hex(record.owner) === statement.issuer;
-  const delegated = record.delegates.some(
-    (delegate) =>
-      equal(keyIdOf(delegate.key), statement.keyId) && hex(statement.keyId) === statement.issuer,
-  );
+  // A delegate's key may be an author's too: what that author signs of other kinds is still not its line's.
+  const delegated =
+    OF_DELEGATES.includes(statement.kind) &&
+    hex(statement.keyId) === statement.issuer &&
+    delegateOf(record, statement.keyId) !== undefined;
   check(owned || delegated, 'LINE_FOREIGN');
   return { line, key, record };
 }

@@ -1,6 +1,6 @@
 /** release: an author's signed SUIT_Digest with the manifest beside it (T04, T16, T20). */
 import { sha256 } from '#crypto';
-import { equal } from '../../bytes.ts';
+import { equal, fromHex } from '../../bytes.ts';
 import { check, fail } from '../../errors.ts';
 import { readDigest } from '../../suit/digest.ts';
 import { identity } from '../../suit/identity.ts';
@@ -65,6 +65,7 @@ export function registerRelease(
     digest,
     entry: statement.entry,
     index,
+    issuer: fromHex(statement.issuer),
     keyId: statement.keyId,
     status: 'registered',
     applies: applies ?? null,
