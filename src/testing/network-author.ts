@@ -113,8 +113,3 @@ export async function testAuthor(
       }),
   };
 }
-
-/** Bytes that are no firmware program: installed as they are. */
-export function opaqueImage(label: string): Uint8Array {
-  return utf8(`opaque ${label}`);
-}
