@@ -22,6 +22,7 @@ export const CODES = {
     'a COSE header parameter is missing, unknown and critical, or in the wrong bucket',
   COSE_KEY_INVALID: 'not a COSE_Key of a supported kind, or its values are not valid',
   COSE_SIGNATURE_INVALID: 'the signature does not verify with this key',
+  COSE_KEY_NOT_RECIPIENT: 'no key at hand opens a recipient of the encrypted message',
   // log
   LOG_OUT_OF_RANGE: 'an index or size that does not fit the log',
   LOG_NODE_MISSING: 'the store of the log or of its map does not hold a node that it must hold',
@@ -43,6 +44,9 @@ export const CODES = {
   POLICY_MALFORMED: 'a genesis, policy or root is not of the documented shape',
   POLICY_QUORUM: 'a policy whose quorum, copies or operators do not satisfy T09',
   POLICY_KEY_REUSED: 'a policy lists the same key twice',
+  POLICY_VERSION: 'a policy change whose version is not the one after the policy in force',
+  POLICY_APPROVALS:
+    'a policy change without the approvals of enough operators of the old and of the new policy',
   // registry: statements
   STATEMENT_MALFORMED: 'a statement is not of the documented shape or not in its one encoding',
   STATEMENT_KIND_UNKNOWN: 'a statement of a kind that this registry does not know',
@@ -101,6 +105,8 @@ export const CODES = {
   LEDGER_HEIGHT_UNKNOWN:
     'a height, index or size that this replica does not have, or no longer has the map of',
   LEDGER_NOT_ORDERER: 'this key is not the one that the policy names to order blocks',
+  LEDGER_SUPERSEDED:
+    "the operators appointed another orderer, whose history has not this replica's newest blocks: none of them was acknowledged; remove the data folder and start again, the cosigner record stays",
   LEDGER_READ_ONLY: 'a view of committed state can not be written',
   // cosigner
   COSIGNER_RECORD_CORRUPT: 'the cosigner record is not readable: it is never reset by itself',
@@ -115,6 +121,8 @@ export const CODES = {
   TRUST_PROOF_MALFORMED: 'an update proof is not of the documented shape',
   TRUST_QUORUM: 'fewer operators than the quorum cosigned this head',
   TRUST_POLICY_MISMATCH: 'the epoch names another policy than the pinned root, or an older one',
+  TRUST_POLICY_CHAIN_INVALID:
+    'a chain of policy changes that does not lead on from the pinned root: a step without approvals, or not the next',
   TRUST_HEAD_ROLLBACK: 'the head is older than one accepted before',
   TRUST_HEAD_FORK:
     'a head of the same size with another root than one accepted before: evidence of a lie',
@@ -222,8 +230,11 @@ export const CODES = {
   NET_TOO_LARGE: 'a request or an answer has more bytes than the bound',
   NET_UNREACHABLE: 'the server can not be reached, or closed the connection',
   // store
+  STORE_ARCHIVE_INCOMPLETE: 'the archive lacks blocks that its index names',
+  STORE_ARCHIVE_MALFORMED: 'not an archive of a release of the documented shape',
   STORE_BLOCK_MISSING: 'the block is not in this store',
   STORE_BLOCK_TOO_LARGE: 'a block has more bytes than a block may have',
+  STORE_CAR_MALFORMED: 'not a CAR v1 file with the CIDs that this store has',
   STORE_CID_INVALID: 'not a CIDv1 of a raw or dag-pb block under SHA-256 in lowercase base32',
   STORE_DIGEST_MISMATCH: 'the bytes do not hash to the digest that names them',
   STORE_FORBIDDEN: 'this peer may not read blocks here',
@@ -242,6 +253,11 @@ export const CODES = {
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
+  NODE_FROZEN_WITHHELD:
+    'this node signs no heads: the orderer has left a withdrawal, revocation or policy change waiting too long',
+  NODE_FROZEN_UNHEARD: 'this node signs no heads: it has not heard from the orderer for too long',
+  NODE_TAKEOVER_INVALID:
+    'a take-over of the ledger by a node that no valid policy change names as its orderer',
   NODE_CONFIG: 'the configuration of a node is not valid',
   NODE_ORDERER_UNREACHABLE: 'the orderer does not answer; nothing can be registered until it does',
   NODE_RECEIPT_PENDING: 'ordered, but not yet cosigned by k operators',
