@@ -80,11 +80,16 @@ async function appendAll(
   check(blocks.length === 0 || replica.head().height > before, 'LEDGER_OUT_OF_ORDER');
 }
 
+/** What one node holds, and whose node it is. */
+export interface HeldBlocks extends BlockSource {
+  readonly operator: string;
+}
+
 export interface RecoverOptions {
   readonly replica: Replica;
   /** What followers hold. */
-  readonly sources: readonly BlockSource[];
-  /** How many of them must have answered to the end. */
+  readonly sources: readonly HeldBlocks[];
+  /** How many operators' nodes must have answered to the end: n - f, less the own one. */
   readonly needed: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -92,13 +97,13 @@ export interface RecoverOptions {
 }
 
 /**
- * What an orderer does before it orders: takes over the longest chain with its own signature that
- * followers hold, so that one restored from an old copy forks nothing (T12).
- * Errors: LEDGER_ORDERER_LIES when a follower holds another history signed by this key.
+ * What an orderer does before it orders: takes over the longest chain that the nodes of enough operators hold, so that
+ * one restored from an old copy forks nothing, and one newly appointed loses nothing that was acknowledged (T12).
+ * Errors: LEDGER_ORDERER_LIES when a follower holds another history signed by the orderer; LEDGER_SUPERSEDED.
  */
 export async function recover(options: RecoverOptions): Promise<void> {
   const { replica, sources, needed, signal, logger, backoffMs = 500 } = options;
-  const answered = new Set<BlockSource>();
+  const answered = new Set<HeldBlocks>();
   for (;;) {
     for (const source of sources) {
       if (answered.has(source)) continue;
@@ -111,7 +116,7 @@ export async function recover(options: RecoverOptions): Promise<void> {
         logger.warn('a follower could not be asked for blocks', { code: codeOf(error), error });
       }
     }
-    if (answered.size >= needed) return;
+    if (new Set([...answered].map(({ operator }) => operator)).size >= needed) return;
     await sleep(backoffMs, undefined, { signal });
   }
 }

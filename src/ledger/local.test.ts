@@ -212,7 +212,10 @@ test('T12: an orderer takes over the longest chain that its followers hold befor
   };
   await recover({
     replica: restored,
-    sources: [replicaSource(short), flaky],
+    sources: [
+      { operator: 'a', ...replicaSource(short) },
+      { operator: 'b', ...flaky },
+    ],
     needed: 2,
     signal: AbortSignal.timeout(5000),
     logger: SILENT,
@@ -242,7 +245,7 @@ test('an orderer without enough answers goes on asking, and one that forked itse
   ordered(restored, network, registration, network.genesis.time + 1);
   const options = {
     replica: restored,
-    sources: [replicaSource(replica)],
+    sources: [{ operator: 'a', ...replicaSource(replica) }],
     needed: 1,
     signal: AbortSignal.timeout(5000),
     logger: SILENT,

@@ -11,8 +11,10 @@ import type { Transaction } from '../registry/statement.ts';
 import type { Head } from './close-block.ts';
 import type { Placement } from './committed-ledger.ts';
 import type { BlockSource, Ledger, LedgerStatus } from './ledger.ts';
+import { policyInForce } from '../registry/state.ts';
 import { replicaSource } from './replica-source.ts';
 import type { Replica } from './replica.ts';
+import { WaitingGroups } from './waiting-groups.ts';
 
 export interface LocalLedgerOptions {
   readonly replica: Replica;
@@ -23,13 +25,6 @@ export interface LocalLedgerOptions {
   /** How much may wait: statements (default 4,096) and bytes (default 32 MiB). */
   readonly queueStatements?: number;
   readonly queueBytes?: number;
-}
-
-interface Waiting {
-  readonly group: readonly Transaction[];
-  readonly bytes: number;
-  readonly resolve: (placements: readonly Placement[]) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 // Of a block's 8 MiB: its header, claims, hashes and signature take less than this.
@@ -57,19 +52,19 @@ function sizeOf(group: readonly Transaction[]): number {
 class LocalLedger implements Ledger {
   readonly #options: LocalLedgerOptions;
   readonly #source: BlockSource;
-  #queue: Waiting[] = [];
-  #queuedStatements = 0;
-  #queuedBytes = 0;
+  readonly #waiting: WaitingGroups;
   #scheduled: NodeJS.Immediate | undefined;
   #closed = false;
 
   constructor(options: LocalLedgerOptions) {
     this.#options = options;
     this.#source = replicaSource(options.replica);
+    const { queueStatements = 4096, queueBytes = 32 << 20 } = options;
+    this.#waiting = new WaitingGroups({ statements: queueStatements, bytes: queueBytes });
   }
 
   async submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
-    const { replica, queueStatements = 4096, queueBytes = 32 << 20 } = this.#options;
+    const { replica, clock } = this.#options;
     check(!this.#closed, 'LEDGER_CLOSED');
     check(replica.halted() === undefined, 'LEDGER_HALTED');
     const bytes = sizeOf(group);
@@ -77,15 +72,9 @@ class LocalLedger implements Ledger {
       group.length >= 1 && group.length <= MAX_TRANSACTIONS && bytes <= MAX_BLOCK - BLOCK_OVERHEAD,
       'LEDGER_GROUP_INVALID',
     );
-    check(
-      this.#queuedStatements + group.length <= queueStatements &&
-        this.#queuedBytes + bytes <= queueBytes,
-      'LEDGER_BUSY',
-    );
     const { promise, resolve, reject } = Promise.withResolvers<readonly Placement[]>();
-    this.#queue.push({ group, bytes, resolve, reject });
-    this.#queuedStatements += group.length;
-    this.#queuedBytes += bytes;
+    const { maxHold } = policyInForce(replica.view()).policy;
+    this.#waiting.push({ group, bytes, resolve, reject }, clock(), maxHold);
     // An immediate, so that whatever the sockets have already delivered shares the block.
     this.#scheduled ??= setImmediate(() => this.#commit());
     return promise;
@@ -93,7 +82,10 @@ class LocalLedger implements Ledger {
 
   #commit(): void {
     const { replica, clock, key, logger } = this.#options;
-    const batch = this.#take();
+    const batch = this.#waiting.take({
+      statements: BATCH,
+      bytes: MAX_BLOCK - BLOCK_OVERHEAD,
+    });
     const started = performance.now();
     try {
       const { head, outcomes } = replica.propose(
@@ -101,10 +93,14 @@ class LocalLedger implements Ledger {
         clock(),
         key,
       );
-      batch.forEach(({ resolve, reject }, i) => {
+      batch.forEach(({ group, resolve, reject }, i) => {
         const outcome = outcomes[i] ?? { refused: new FirmamentError('LEDGER_GROUP_INVALID') };
         if ('refused' in outcome) reject(outcome.refused);
-        else resolve(outcome.placements);
+        else {
+          // A repeated statement takes nothing of its signer's share.
+          if (outcome.placements.some(({ known }) => !known)) this.#waiting.count(group, clock());
+          resolve(outcome.placements);
+        }
       });
       const ms = Math.round(performance.now() - started);
       if (head)
@@ -118,24 +114,7 @@ class LocalLedger implements Ledger {
       logger.error('no block could be committed', { error });
       for (const { reject } of batch) reject(error);
     }
-    this.#scheduled = this.#queue.length > 0 ? setImmediate(() => this.#commit()) : undefined;
-  }
-
-  // As many whole groups, oldest first, as share a block; one alone may fill it.
-  #take(): readonly Waiting[] {
-    let statements = 0;
-    let bytes = 0;
-    const end = this.#queue.findIndex((waiting, i) => {
-      statements += waiting.group.length;
-      bytes += waiting.bytes;
-      return i > 0 && (statements > BATCH || bytes > MAX_BLOCK - BLOCK_OVERHEAD);
-    });
-    const batch = this.#queue.splice(0, end === -1 ? this.#queue.length : end);
-    for (const waiting of batch) {
-      this.#queuedStatements -= waiting.group.length;
-      this.#queuedBytes -= waiting.bytes;
-    }
-    return batch;
+    this.#scheduled = this.#waiting.statements > 0 ? setImmediate(() => this.#commit()) : undefined;
   }
 
   blocks(from: number, waitMs: number, signal?: AbortSignal): Promise<readonly Uint8Array[]> {
@@ -149,7 +128,7 @@ class LocalLedger implements Ledger {
       orders: true,
       head: replica.head(),
       halted: replica.halted(),
-      queued: this.#queuedStatements,
+      queued: this.#waiting.statements,
     };
   }
 
@@ -161,6 +140,6 @@ class LocalLedger implements Ledger {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     if (this.#scheduled) clearImmediate(this.#scheduled);
-    for (const { reject } of this.#queue.splice(0)) reject(new FirmamentError('LEDGER_CLOSED'));
+    for (const { reject } of this.#waiting.drain()) reject(new FirmamentError('LEDGER_CLOSED'));
   }
 }

@@ -8,24 +8,28 @@ import { equal } from '../bytes.ts';
 import { decodeSign1, verifySign1 } from '../cose/sign1.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { transaction, type Database } from '../database.ts';
-import { check, codeOf, fail, FirmamentError } from '../errors.ts';
+import { check, codeOf, CODES, fail, FirmamentError, type Code } from '../errors.ts';
 import { originOf } from '../log/checkpoint.ts';
 import {
   MAX_BLOCK,
   MAX_TRANSACTIONS,
   openBlock,
   signBlock,
+  unverifiedBlock,
   type Block,
 } from '../registry/block.ts';
 import { initialize, type Genesis } from '../registry/genesis.ts';
-import { nodesOf, type NamedNode } from '../registry/policy.ts';
-import { policyInForce } from '../registry/state.ts';
-import type { Transaction } from '../registry/statement.ts';
+import type { NamedNode } from '../registry/policy.ts';
+import { ordererOf, parsePolicyChange } from '../registry/policy-change.ts';
+import { createRoot, type Root } from '../registry/root.ts';
+import { getPolicyIndex, policyInForce } from '../registry/state.ts';
+import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
 import { overlay } from '../registry/view.ts';
 import * as tables from './block-tables.ts';
 import { runBlock, runGroups, type RunContext } from './block-run.ts';
 import { CommittedLedger, newestHead, type Placement } from './committed-ledger.ts';
 import { closeBlock, writeHead, type Head } from './close-block.ts';
+import { appointedBy, openHandOver } from './hand-over.ts';
 import { pruneMap } from './map-tables.ts';
 import { committedView } from './record-tables.ts';
 import { prepareTables, setMeta } from './schema.ts';
@@ -93,12 +97,7 @@ export class Replica extends CommittedLedger {
 
   /** The node that the policy in force names to order blocks. */
   orderer(): NamedNode {
-    const { policy } = policyInForce(this.committed);
-    const named = nodesOf(policy).find(
-      ({ operator, node }) =>
-        operator.name === policy.orderer.operator && node.name === policy.orderer.node,
-    );
-    return named ?? fail('POLICY_MALFORMED', 'the orderer is not a listed node');
+    return ordererOf(policyInForce(this.committed).policy);
   }
 
   /** Set once the orderer was found lying; nothing is committed after that. */
@@ -121,13 +120,13 @@ export class Replica extends CommittedLedger {
 
   /**
    * The orderer's side: applies the groups in order, each as a whole or not at all, signs the block
-   * with `key`, and returns once it is on disk. `time` is raised to the block before's.
+   * with `key`, and returns once it is on disk. `time` is raised to the block before's. An orderer that a
+   * policy.change in the first place appoints signs the block with it (T12).
    * Errors: LEDGER_NOT_ORDERER, LEDGER_HALTED, LEDGER_GROUP_INVALID when it is too much for one block.
    */
   propose(groups: readonly (readonly Transaction[])[], time: number, key: PrivateKey): Proposal {
     this.#checkRunning();
-    const { name, node } = this.orderer();
-    check(equal(node.statement.bytes, key.publicKey.bytes), 'LEDGER_NOT_ORDERER');
+    const { name, appointed } = this.#proposer(key, groups[0]?.[0]?.statement);
     const proposal = transaction(this.database, (): Proposal => {
       const context = this.#context(Math.max(time, this.newest.time));
       const run = runGroups(this.committed, groups, context);
@@ -136,6 +135,7 @@ export class Replica extends CommittedLedger {
           ? group
           : { placements: group.places.map((place) => this.#placed(place, context)) },
       );
+      check(!appointed || run.transactions[0] === groups[0]?.[0], 'LEDGER_NOT_ORDERER');
       if (run.transactions.length === 0) return { head: null, outcomes };
       check(run.transactions.length <= MAX_TRANSACTIONS, 'LEDGER_GROUP_INVALID');
       const closed = closeBlock(this.database, this.newest, { ...context, ...run });
@@ -197,6 +197,19 @@ export class Replica extends CommittedLedger {
     return head;
   }
 
+  #proposer(
+    key: PrivateKey,
+    first: Statement | undefined,
+  ): { readonly name: string; readonly appointed: boolean } {
+    const isKey = ({ node }: NamedNode): boolean =>
+      equal(node.statement.bytes, key.publicKey.bytes);
+    const inForce = this.orderer();
+    if (isKey(inForce)) return { name: inForce.name, appointed: false };
+    const next = first && appointedBy(policyInForce(this.committed), first);
+    check(next !== undefined && isKey(next), 'LEDGER_NOT_ORDERER');
+    return { name: next.name, appointed: true };
+  }
+
   #derive(bytes: Uint8Array, block: Block): Head {
     check(
       equal(block.networkId, this.genesis.networkId),
@@ -225,11 +238,62 @@ export class Replica extends CommittedLedger {
     try {
       return openBlock(bytes, node.statement, name, this.origin);
     } catch (error) {
+      if (codeOf(error) === 'BLOCK_SIGNER') return this.#openOther(bytes, error as FirmamentError);
       // Bytes that anybody can make prove nothing; malformed bytes under the orderer's signature do.
       if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))
         return this.#lie(bytes, this.newest.height + 1, error as FirmamentError);
       throw error;
     }
+  }
+
+  // A block that another than the orderer in force signed: of the time before it, or the one that appoints the next.
+  #openOther(bytes: Uint8Array, refusal: FirmamentError): Block {
+    const block = unverifiedBlock(bytes);
+    if (block.height >= 1 && block.height <= this.newest.height) {
+      if (equal(this.headAt(block.height).hash, sha256(bytes))) return block;
+      throw refusal;
+    }
+    if (block.height !== this.newest.height + 1 || !equal(block.previous, this.newest.hash))
+      throw refusal;
+    return (
+      openHandOver(bytes, block, policyInForce(this.committed), this.origin) ?? fail(refusal.code)
+    );
+  }
+
+  /**
+   * Halts, with this block as the reason, when it is one by which operators appointed another orderer upon a block that
+   * is here, in place of the one here (T12). `acknowledged`: size of the newest head that k operators are known to have
+   * cosigned; what they did not leave behind, nobody can take away. Errors: LEDGER_SUPERSEDED, or BLOCK_SIGNER and
+   * BLOCK_MALFORMED for a block that supersedes nothing.
+   */
+  supersede(bytes: Uint8Array, acknowledged: number): never {
+    this.#checkRunning();
+    const block = unverifiedBlock(bytes);
+    check(block.height >= 1 && block.height <= this.newest.height, 'BLOCK_SIGNER');
+    const before = this.headAt(block.height - 1);
+    const differs = !equal(this.headAt(block.height).hash, sha256(bytes));
+    check(differs && equal(block.previous, before.hash), 'BLOCK_SIGNER', 'not of this history');
+    check(
+      acknowledged <= before.size,
+      'BLOCK_SIGNER',
+      'a hand-over that drops what is acknowledged',
+    );
+    const opened = openHandOver(
+      bytes,
+      block,
+      this.#rootAt(before.epoch.policyVersion),
+      this.origin,
+    );
+    check(opened !== undefined, 'BLOCK_SIGNER');
+    return this.#halted(bytes, block.height, 'LEDGER_SUPERSEDED', CODES.LEDGER_SUPERSEDED);
+  }
+
+  #rootAt(version: number): Root {
+    if (version === 1) return createRoot(this.genesis.networkId, this.genesis.policy);
+    const stored = this.statement(getPolicyIndex(this.committed, version) ?? -1);
+    return stored
+      ? parsePolicyChange(parseStatement(stored.bytes)).root
+      : fail('POLICY_MALFORMED', 'no such policy');
   }
 
   #signedPayload(bytes: Uint8Array): boolean {
@@ -245,19 +309,27 @@ export class Replica extends CommittedLedger {
   }
 
   #lie(bytes: Uint8Array, height: number, cause: FirmamentError): never {
-    const halt: Halt = { height, code: cause.code, reason: cause.message };
-    transaction(this.database, () =>
-      this.database
-        .prepare('INSERT INTO evidence (height, code, reason, bytes) VALUES (?, ?, ?, ?)')
-        .run(halt.height, halt.code, halt.reason, bytes),
-    );
-    this.#halt = halt;
+    this.#keepEvidence(bytes, { height, code: cause.code, reason: cause.message });
     return fail(
       'LEDGER_ORDERER_LIES',
       `at height ${height}: ${cause.message}`,
       { height, reason: cause.code },
       cause,
     );
+  }
+
+  #halted(bytes: Uint8Array, height: number, code: Code, reason: string): never {
+    this.#keepEvidence(bytes, { height, code, reason });
+    return fail(code, undefined, { height });
+  }
+
+  #keepEvidence(bytes: Uint8Array, halt: Halt): void {
+    transaction(this.database, () =>
+      this.database
+        .prepare('INSERT INTO evidence (height, code, reason, bytes) VALUES (?, ?, ?, ?)')
+        .run(halt.height, halt.code, halt.reason, bytes),
+    );
+    this.#halt = halt;
   }
 
   #checkRunning(): void {

@@ -83,6 +83,19 @@ export function openBlock(bytes: Uint8Array, key: PublicKey, node: string, origi
   }
 }
 
+/**
+ * The block inside the bytes, whoever signed it: to find out who might have. Errors: BLOCK_MALFORMED.
+ */
+export function unverifiedBlock(bytes: Uint8Array): Block {
+  try {
+    return parseBlock(
+      decodeSign1(bytes, { maxBytes: MAX_BLOCK }).payload ?? fail('BLOCK_MALFORMED'),
+    );
+  } catch (cause) {
+    return fail('BLOCK_MALFORMED', cause instanceof Error ? cause.message : undefined, {}, cause);
+  }
+}
+
 function signedBy(
   sign1: ReturnType<typeof decodeSign1>,
   key: PublicKey,

@@ -8,7 +8,7 @@ import type { Cbor } from '../cbor/value.ts';
 import { algorithmFor } from '../cose/algorithm.ts';
 import * as label from '../cose/claims.ts';
 import { thumbprint } from '../cose/key.ts';
-import type { PrivateKey } from '../crypto/key.ts';
+import type { SigningKey } from '../crypto/key.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
 
 export const KINDS = [
@@ -23,6 +23,7 @@ export const KINDS = [
   'key.revoke',
   'line.delegate',
   'line.transfer',
+  'policy.change',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -160,7 +161,7 @@ export function printable(value: string, what: string): string {
 
 /** The protected header of a statement to be signed with `key`. */
 export function claimsHeader(
-  key: PrivateKey,
+  key: SigningKey,
   claims: Omit<Claims, 'keyId'>,
 ): ReadonlyMap<Cbor, Cbor> {
   const inner = new Map<Cbor, Cbor>([

@@ -56,7 +56,7 @@ export const LEDGER_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutations('T12', 'src/ledger/follow.ts', 'src/ledger/local.test.ts', [
     ['await takeOver(replica, source, signal);', ''],
-    ['answered.size >= needed', 'true'],
+    ['({ operator }) => operator)).size >= needed', '({ operator }) => operator)).size >= 0'],
   ]),
   ...mutations('T15', CLOSE, 'test/attacks/T15-epochs.test.ts', [
     ['    mapRoot: mapped,', '    mapRoot: stateRoot,'],
