@@ -114,7 +114,7 @@ export class SampleLedger {
       vendorId: changes.vendor ?? VENDOR,
       classId: CLASS,
       sequence: changes.manifestSequence ?? sequence,
-      componentId: [utf8('app')],
+      componentId: [Uint8Array.of(0)],
       digest: sha256(image),
       size: image.length,
       uri: 'ipfs://image',

@@ -1,0 +1,160 @@
+/** A whole device over simulated storage, and nodes that answer it as a test says. */
+import { concat, hex, utf8 } from '../../src/bytes.ts';
+import { Agent, type AgentEvent, type PollResult } from '../../src/device/agent.ts';
+import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts';
+import type { NodeAccess } from '../../src/device/nodes.ts';
+import type { Provisioning } from '../../src/device/provision.ts';
+import { SimulatedDisk } from '../../src/device/simulated-disk.ts';
+import { openSlots, type Slots } from '../../src/device/slots.ts';
+import { openDeviceState, type DeviceStateFile } from '../../src/device/state.ts';
+import { FirmamentError } from '../../src/errors.ts';
+import { lineText } from '../../src/registry/line.ts';
+import {
+  CLASS,
+  VENDOR,
+  type SampleAuthor,
+  type SampleLedger,
+  type SampleRelease,
+} from './sample-ledger.ts';
+import { sampleKey } from './sample-policy.ts';
+import { envelopeOf, NOW, proveLine, type ProofOptions } from './sample-proof.ts';
+
+/** What a node answers; each may throw. */
+export interface SampleAnswers {
+  readonly latest: () => Uint8Array;
+  readonly release: (digest: Uint8Array) => Uint8Array;
+  readonly image: (sha256: Uint8Array) => Uint8Array;
+}
+
+export class SampleDevice {
+  readonly disk: SimulatedDisk;
+  readonly events: AgentEvent[] = [];
+  readonly slots: Slots;
+  readonly state: DeviceStateFile;
+  readonly bootloader: Bootloader;
+  readonly #provisioning: Provisioning;
+  #clock = NOW;
+
+  private constructor(
+    disk: SimulatedDisk,
+    provisioning: Provisioning,
+    parts: { slots: Slots; state: DeviceStateFile; bootloader: Bootloader },
+  ) {
+    this.disk = disk;
+    this.#provisioning = provisioning;
+    this.slots = parts.slots;
+    this.state = parts.state;
+    this.bootloader = parts.bootloader;
+  }
+
+  /** Made for the author's line and booted; on a disk of its own, or on one that it had before. */
+  static async boot(
+    ledger: SampleLedger,
+    author: SampleAuthor,
+    disk = new SimulatedDisk(),
+  ): Promise<SampleDevice> {
+    const { line, key } = author;
+    const provisioning: Provisioning = {
+      name: 'device',
+      model: 'model',
+      vendorId: VENDOR,
+      classId: CLASS,
+      lines: [{ line, text: lineText(line), anchor: key.publicKey }],
+      root: ledger.root,
+      floor: 0,
+      staleInstall: 'never',
+      keyFile: 'device.key',
+    };
+    const state = await openDeviceState({ directory: 'state', floor: 0, files: disk });
+    const slots = await openSlots({ directory: 'slots', files: disk });
+    const bootloader = await startBootloader({
+      slots,
+      run: async () => {
+        throw new FirmamentError('DEVICE_FIRMWARE_SILENT', 'sample images are not run');
+      },
+      lowestOf: (text) => state.state.lines.get(text)?.lowest,
+    });
+    return new SampleDevice(disk, provisioning, { slots, state, bootloader });
+  }
+
+  /** Moves its clock; POSIX seconds. */
+  set clock(now: number) {
+    this.#clock = now;
+  }
+
+  /** One round over these nodes, in their order. */
+  poll(...nodes: readonly SampleAnswers[]): Promise<PollResult> {
+    const agent = new Agent({
+      provisioning: this.#provisioning,
+      state: this.state,
+      slots: this.slots,
+      bootloader: this.bootloader,
+      nodes: nodes.map((answers, i) => access(`node/${i}`, answers)),
+      key: sampleKey('device'),
+      clock: () => this.#clock,
+      consent: false,
+      onEvent: (event) => void this.events.push(event),
+    });
+    return agent.poll();
+  }
+
+  /** Digest of the release that boots, in hex. */
+  get runs(): string | undefined {
+    const { status } = this.bootloader;
+    return 'image' in status ? status.image.digest : undefined;
+  }
+}
+
+function access(name: string, answers: SampleAnswers): NodeAccess {
+  return {
+    name,
+    latest: async () => answers.latest(),
+    release: async (_line, digest) => answers.release(digest),
+    image: (sha256) => ({
+      name,
+      async *read(offset, length) {
+        yield answers.image(sha256).subarray(offset, offset + length);
+      },
+    }),
+    report: async () => undefined,
+  };
+}
+
+/** A node that answers from the ledger as it is now, and has the images of these releases. */
+export function honestNode(
+  ledger: SampleLedger,
+  author: SampleAuthor,
+  releases: readonly SampleRelease[],
+  options: ProofOptions = {},
+): SampleAnswers {
+  const proof = proveLine(ledger, author.line, options);
+  return {
+    latest: () => proof,
+    release(digest) {
+      const found = releases.find((release) => hex(release.digest) === hex(digest));
+      if (!found) throw new FirmamentError('RELEASE_UNKNOWN');
+      return envelopeOf(found);
+    },
+    image(sha256) {
+      const at = releases.findIndex((release) => hex(release.image) === hex(sha256));
+      if (at === -1) throw new FirmamentError('ANCHOR_UNKNOWN');
+      return imageOf((releases[at] as SampleRelease).statement.counter);
+    },
+  };
+}
+
+/** The image that the sample release of this sequence names. */
+export function imageOf(sequence: bigint): Uint8Array {
+  return concat(utf8(`image ${sequence}`));
+}
+
+/** Registered, anchored and held by enough operators. */
+export function availableRelease(
+  ledger: SampleLedger,
+  author: SampleAuthor,
+  sequence: bigint,
+): SampleRelease {
+  const release = ledger.publish(author, sequence);
+  for (const operator of ['o1', 'o2']) ledger.apply(ledger.hold(operator, author, release));
+  return release;
+}
