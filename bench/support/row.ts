@@ -1,6 +1,7 @@
 /** One figure of the bench, and how figures are shown. */
 
-export type Aim = { readonly atLeast: number } | { readonly atMost: number };
+/** A text is shown and not judged. */
+export type Aim = { readonly atLeast: number } | { readonly atMost: number } | string;
 
 export interface Row {
   readonly name: string;
@@ -23,7 +24,7 @@ export type Bench = (options: BenchOptions) => Promise<readonly Row[]>;
 
 /** Whether a figure with an aim reaches it. */
 export function reaches({ value, aim }: Row): boolean | undefined {
-  if (aim === undefined) return undefined;
+  if (aim === undefined || typeof aim === 'string') return undefined;
   return 'atLeast' in aim ? value >= aim.atLeast : value <= aim.atMost;
 }
 
@@ -37,7 +38,10 @@ function shown(value: number): string {
 export function table(rows: readonly Row[]): string {
   const cells = rows.map((row) => {
     const { aim } = row;
-    const wanted = aim && ('atLeast' in aim ? `>= ${shown(aim.atLeast)}` : `<= ${shown(aim.atMost)}`);
+    const wanted =
+      typeof aim === 'string'
+        ? aim
+        : aim && ('atLeast' in aim ? `>= ${shown(aim.atLeast)}` : `<= ${shown(aim.atMost)}`);
     const verdict = { true: 'reached', false: 'MISSED', undefined: '' }[`${reaches(row)}`] ?? '';
     return [row.name, shown(row.value), row.unit, wanted ?? '', verdict];
   });
