@@ -92,6 +92,8 @@ export const CODES = {
   // database
   DATABASE_LOCKED: 'another process has the database open',
   DATABASE_UNUSABLE: 'the database file can not be opened, or is not one of this version',
+  DATABASE_FULL: 'the disk under a database is full: nothing of the change was kept',
+  DATABASE_IO: 'the disk under a database failed: nothing of the change was kept',
   DATABASE_NESTED: 'a transaction inside a transaction',
   // ledger
   LEDGER_GENESIS_MISMATCH: 'the database belongs to another network',
@@ -113,6 +115,7 @@ export const CODES = {
   COSIGNER_RECORD_FOREIGN: 'the cosigner record belongs to another key or network',
   COSIGNER_HEAD_UNKNOWN: 'a head that this replica did not derive itself at the end of an epoch',
   COSIGNER_CONFLICT: 'another root of the same size was cosigned with this key',
+  COSIGNER_RECORD_IO: 'the cosigner record could not be written: nothing was signed',
   COSIGNER_ROLLBACK: 'a smaller head than one cosigned before',
   COSIGNER_BEHIND:
     'another operator holds a newer cosignature by this key: the record is an old copy',
@@ -241,6 +244,7 @@ export const CODES = {
   STORE_FORMAT_UNACCEPTABLE: 'blocks are served as raw bytes only: ask with format=raw',
   STORE_IMAGE_EMPTY: 'an image has at least one byte',
   STORE_IMAGE_TOO_LARGE: 'an image has at most 4 GiB',
+  STORE_FULL: 'the disk under the store is full',
   STORE_IO: 'the disk under the store failed',
   STORE_LAYOUT_MISMATCH: 'size, chunks and root of an image do not fit each other',
   STORE_UNAVAILABLE: 'no holder that is reachable and honest has every block that is missing',

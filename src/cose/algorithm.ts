@@ -7,6 +7,8 @@ export const EDDSA = -8;
 export const ESP256 = -9;
 export const ED25519 = -19;
 export const HMAC_256 = 5;
+export const A128KW = -3;
+export const ECDH_ES_A128KW = -29;
 
 /** The curve that a signature algorithm is fixed to here. Errors: COSE_ALGORITHM_UNSUPPORTED. */
 export function curveOf(algorithm: number): Curve {

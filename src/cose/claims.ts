@@ -4,6 +4,7 @@
 export const ALG = 1;
 export const CRIT = 2;
 export const KID = 4;
+export const IV = 5;
 export const CWT_CLAIMS = 15;
 export const TYP = 16;
 export const RECEIPTS = 394;

@@ -6,7 +6,7 @@ import { encode } from '../cbor/encode.ts';
 import { asBytes, asMap, onlyKeys } from '../cbor/read.ts';
 import type { Curve, PrivateKey, PublicKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
-import { curveOf, HMAC_256 } from './algorithm.ts';
+import { A128KW, curveOf, ECDH_ES_A128KW, HMAC_256 } from './algorithm.ts';
 
 const KTY = 1;
 const KID = 2;
@@ -75,11 +75,7 @@ export function encodePrivateKey(key: PrivateKey): Uint8Array {
  */
 export function decodePrivateKey(bytes: Uint8Array): PrivateKey {
   const map = keyMap(bytes, false, [KTY, KID, ALG, KEY_OPS, CRV, X, Y, D]);
-  const stated = publicKeyOf(map);
-  const key = privateKey(stated.curve, keyBytes(map, D, 32));
-  const same = equal(key.publicKey.bytes, stated.bytes);
-  check(same, 'COSE_KEY_INVALID', 'the public part is not that of the private part');
-  return key;
+  return privateKeyOf(map, publicKeyOf(map));
 }
 
 /** The secret of a symmetric COSE_Key for HMAC-SHA-256. Errors: COSE_KEY_INVALID. */
@@ -90,6 +86,59 @@ export function decodeMacKey(bytes: Uint8Array): Uint8Array {
   const fits = algorithm === undefined || algorithm === HMAC_256;
   check(fits, 'COSE_KEY_INVALID', 'a key of another algorithm than HMAC-SHA-256');
   return keyBytes(map, K, { max: 64 });
+}
+
+/** The secret of a symmetric COSE_Key for A128KW. Errors: COSE_KEY_INVALID. */
+export function decodeWrapKey(bytes: Uint8Array): Uint8Array {
+  const map = keyMap(bytes, false, [KTY, KID, ALG, KEY_OPS, K]);
+  check(map.get(KTY) === SYMMETRIC, 'COSE_KEY_INVALID', 'not a symmetric key');
+  const algorithm = map.get(ALG);
+  const fits = algorithm === undefined || algorithm === A128KW;
+  check(fits, 'COSE_KEY_INVALID', 'a key of another algorithm than A128KW');
+  return keyBytes(map, K, 16);
+}
+
+/** A P-256 key for ECDH-ES+A128KW: `decodeForeignKey` of a key for signatures. Errors: its. */
+export function decodeAgreementKey(bytes: Uint8Array): PublicKey {
+  const map = keyMap(bytes, false, [KTY, KID, ALG, KEY_OPS, CRV, X, Y, D]);
+  return agreementKeyOf(map);
+}
+
+/** Its private part too. Errors: COSE_KEY_INVALID, CRYPTO_KEY_INVALID. */
+export function decodePrivateAgreementKey(bytes: Uint8Array): PrivateKey {
+  const map = keyMap(bytes, false, [KTY, KID, ALG, KEY_OPS, CRV, X, Y, D]);
+  return privateKeyOf(map, agreementKeyOf(map));
+}
+
+/** The ephemeral key of a recipient (RFC 9053 6.3.1), a COSE_Key in a header. Errors: COSE_KEY_INVALID, CRYPTO_KEY_INVALID. */
+export function readEphemeralKey(value: Cbor | undefined): PublicKey {
+  const map = asKey(() => {
+    const key = asMap(value, 'ephemeral key');
+    onlyKeys(key, [KTY, CRV, X, Y], 'ephemeral key');
+    return key;
+  });
+  return agreementKeyOf(map);
+}
+
+/** The same as a map, for a header. */
+export function ephemeralKeyToCbor(key: PublicKey): ReadonlyMap<Cbor, Cbor> {
+  return new Map(parameters(key));
+}
+
+function agreementKeyOf(map: ReadonlyMap<Cbor, Cbor>): PublicKey {
+  const algorithm = map.get(ALG);
+  const fits = algorithm === undefined || algorithm === ECDH_ES_A128KW;
+  check(fits, 'COSE_KEY_INVALID', 'a key of another algorithm than ECDH-ES+A128KW');
+  const key = publicKeyOf(new Map([...map].filter(([label]) => label !== ALG)));
+  check(key.curve === 'P-256', 'COSE_KEY_INVALID', 'ECDH-ES+A128KW is done with P-256 keys');
+  return key;
+}
+
+function privateKeyOf(map: ReadonlyMap<Cbor, Cbor>, stated: PublicKey): PrivateKey {
+  const key = privateKey(stated.curve, keyBytes(map, D, 32));
+  const same = equal(key.publicKey.bytes, stated.bytes);
+  check(same, 'COSE_KEY_INVALID', 'the public part is not that of the private part');
+  return key;
 }
 
 function publicKeyOf(map: ReadonlyMap<Cbor, Cbor>): PublicKey {

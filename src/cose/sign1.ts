@@ -1,10 +1,11 @@
 /** COSE_Sign1 (RFC 9052 section 4.2): one signature, payload attached or detached. */
-import { sign, verify } from '#crypto';
+import { verify } from '#crypto';
 import { concat, utf8 } from '../bytes.ts';
 import { decode, Tagged, type Cbor } from '../cbor/decode.ts';
 import { encode, encodeBytesHeader } from '../cbor/encode.ts';
 import { asArray, asBytes } from '../cbor/read.ts';
-import type { PrivateKey, PublicKey } from '../crypto/key.ts';
+import type { PublicKey, SigningKey } from '../crypto/key.ts';
+import { signWith } from './signing-key.ts';
 import { check } from '../errors.ts';
 import { algorithmFor, curveOf } from './algorithm.ts';
 import { ALG } from './claims.ts';
@@ -101,7 +102,7 @@ const NIL = Uint8Array.of(0xf6);
 export function createSign1(input: {
   readonly header: ReadonlyMap<Cbor, Cbor>;
   readonly payload: Uint8Array;
-  readonly key: PrivateKey;
+  readonly key: SigningKey;
   readonly detached?: boolean;
   readonly unprotected?: ReadonlyMap<Cbor, Cbor>;
 }): Uint8Array {
@@ -111,7 +112,7 @@ export function createSign1(input: {
   const protectedBytes = encode(header);
   const { algorithm } = readHeaders(protectedBytes, unprotected, true);
   checkFits(algorithm, key);
-  const signature = sign(key, sigStructure(protectedBytes, payload));
+  const signature = signWith(key, sigStructure(protectedBytes, payload));
   return encodeSign1({
     protectedBytes,
     unprotected,
@@ -120,7 +121,7 @@ export function createSign1(input: {
   });
 }
 
-function checkFits(algorithm: number, key: PublicKey | PrivateKey): void {
+function checkFits(algorithm: number, key: PublicKey | SigningKey): void {
   const fits = curveOf(algorithm) === key.curve;
   check(fits, 'COSE_ALGORITHM_UNSUPPORTED', `alg ${algorithm} does not fit a ${key.curve} key`);
 }
