@@ -251,6 +251,11 @@ export const CODES = {
   // api
   API_QUERY_INVALID: 'a query parameter or header is not of the documented form',
   API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
+  DOWNLINK_MALFORMED: 'an MQTT payload or topic is not of the documented form',
+  ENROLMENT_BUNDLE_INVALID: 'not an enrolment bundle',
+  ENROLMENT_CODE_INVALID: 'the enrolment code is unknown, spent, expired or for another model',
+  ENROLMENT_CSR_INVALID: 'the certificate request is not valid, or its key is not its own',
+  ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",

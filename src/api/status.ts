@@ -21,6 +21,7 @@ const STATUS: Partial<Record<Code, number>> = {
   ANCHOR_UNKNOWN: 404,
   NODE_PEER_UNKNOWN: 403,
   NODE_ROLE: 404,
+  NODE_HEAD_FORK: 409,
   NODE_NO_QUORUM: 503,
   NODE_HALTED: 503,
   NODE_ORDERER_UNREACHABLE: 503,
@@ -28,6 +29,10 @@ const STATUS: Partial<Record<Code, number>> = {
   LEDGER_BUSY: 503,
   LEDGER_CLOSED: 503,
   LEDGER_HALTED: 503,
+  DATABASE_FULL: 507,
+  DATABASE_IO: 503,
+  STORE_FULL: 507,
+  STORE_IO: 503,
 };
 
 // What a caller sent, judged by its form or by the ledger's rules.
