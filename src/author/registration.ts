@@ -97,12 +97,18 @@ async function receipted(
 ): Promise<Receipted> {
   if (entry.receipt.length > 0) return checkReceipt(network.root, statement, entry);
   return askUntil(network, nodes, patience, async ({ node }) => {
-    const answer = await network.client.request({
-      url: `${node.url}${entryPath(statement.signingDigest)}`,
-      maxBytes: MAX_REGISTRATION,
-      signal: patience.signal,
-    });
-    if (answer.status === 202) return undefined;
+    const answer = await network.client
+      .request({
+        url: `${node.url}${entryPath(statement.signingDigest)}`,
+        maxBytes: MAX_REGISTRATION,
+        signal: patience.signal,
+      })
+      .catch((error: unknown) => {
+        // A node that has not followed to the block yet does not know it.
+        if (codeOf(error) === 'RELEASE_UNKNOWN') return undefined;
+        throw error;
+      });
+    if (!answer || answer.status === 202) return undefined;
     const [found] = lied(() => decodeRegistered(answer.body)).entries;
     if (!found || found.receipt.length === 0) return undefined;
     return checkReceipt(network.root, statement, found);

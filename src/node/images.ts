@@ -107,9 +107,11 @@ export class Images {
   }
 
   #mark(change: 'complete = 1' | 'held = 1' | 'held = 2', { line, release, image }: ImageKey): void {
-    this.#database
-      .prepare(`UPDATE image SET ${change} WHERE line = ? AND release = ? AND image = ?`)
-      .run(line, release, image);
+    transaction(this.#database, () =>
+      this.#database
+        .prepare(`UPDATE image SET ${change} WHERE line = ? AND release = ? AND image = ?`)
+        .run(line, release, image),
+    );
   }
 
   /** What the author anchored: size, root and chunks. Errors: ANCHOR_UNKNOWN. */

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { openDatabase } from '../database.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { openCosignerRecord } from '../ledger/cosigner-record.ts';
+import type { FaultPoint } from '../fault-point.ts';
 import { createFollowingLedger, recover } from '../ledger/follow.ts';
 import type { BlockSource, Ledger } from '../ledger/ledger.ts';
 import { createLocalLedger } from '../ledger/local.ts';
@@ -44,6 +45,8 @@ export interface NodeOptions {
   readonly logger: Logger;
   readonly cosignerRecordIsMine?: boolean;
   readonly receiptWaitMs?: number;
+  /** Told of each durable write (docs/decisions/fault-points.md). */
+  readonly faultPoint?: FaultPoint;
 }
 
 export interface Node extends AsyncDisposable {
@@ -57,13 +60,15 @@ const GRACE_MS = 1_000;
 
 /** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
 export async function startNode(config: NodeConfig, keys: NodeKeys, options: NodeOptions): Promise<Node> {
-  const { clock, logger } = options;
+  const { clock, logger, faultPoint } = options;
   await using cleanup = new AsyncDisposableStack();
   const stop = new AbortController();
   const genesis = parseGenesis(new Uint8Array(readFileSync(config.genesis)));
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(config.record), { recursive: true, mode: 0o700 });
-  const replica = openReplica(cleanup.use(openDatabase(join(config.data, 'ledger.db'))), genesis);
+  const replica = openReplica(cleanup.use(openDatabase(join(config.data, 'ledger.db'), {
+    onCommit: (when) => faultPoint?.(`ledger.commit.${when}`),
+  })), genesis);
   const root = (): Root => policyInForce(replica.view());
   const self = ownEntry(root(), config, keys);
   const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: 16 }));
@@ -71,10 +76,13 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const heads = new Heads(replica, root, config.node);
   replica.onHead(() => heads.refresh());
   const orders = replica.orderer().name === config.node;
-  const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db')));
+  const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db'), {
+    onCommit: (when) => faultPoint?.(`node.commit.${when}`),
+  }));
   const images = new Images(nodeDatabase, replica);
   const store = await openDiskStore(join(config.data, 'blocks'), {
     onDamaged: (cid) => logger.warn('a damaged block was removed', { cid: hex(cid) }),
+    ...(faultPoint && { faultPoint }),
   });
   const bell = new Bell();
   replica.onHead(bell.ring);
@@ -110,7 +118,13 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   }
   const port = await server.listen();
 
-  const record = openCosignerRecord({ file: config.record, key: keys.cosigner, name: config.node, replica });
+  const record = openCosignerRecord({
+    file: config.record,
+    key: keys.cosigner,
+    name: config.node,
+    replica,
+    ...(faultPoint && { faultPoint }),
+  });
   const holding = new Holding({
     name: config.node,
     replica,
@@ -230,11 +244,15 @@ async function startLedger(orders: boolean, parts: LedgerParts): Promise<Ledger>
   if (!orders) return followOrderer(parts);
   const { policy } = policyInForce(replica.view());
   const n = policy.operators.length;
+  const own = replica.orderer().operator.name;
   // T12: an orderer first takes over what followers hold of its own chain. A network that has not begun has none.
   await recover({
     replica,
-    sources: peers.others().map((peer): BlockSource => sourceOf(peers, peer)),
-    needed: Math.min(peers.others().length, n - faulty(n) - 1),
+    sources: peers
+      .others()
+      .filter(({ operator }) => n === 1 || operator.name !== own)
+      .map((peer) => ({ ...sourceOf(peers, peer), operator: peer.operator.name })),
+    needed: n - faulty(n) - 1,
     signal,
     logger,
   });
