@@ -21,6 +21,8 @@ export interface BenchNetwork extends AsyncDisposable {
   readonly orderer: RunningCommand;
   readonly nodes: readonly RunningCommand[];
   readonly plan: NetworkPlan;
+  /** A node's configuration file, by OPERATOR/NODE. */
+  config(name: string): string;
 }
 
 /** Makes the network, then starts its nodes; `prepare` may write into a node's data folder before. */
@@ -57,6 +59,7 @@ export async function startBenchNetwork(options: {
     orderer: byName.get(plan.orderer) as RunningCommand,
     nodes,
     plan,
+    config: (name) => configs.get(name) as string,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
