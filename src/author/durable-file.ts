@@ -6,17 +6,15 @@ import { check, fail } from '../errors.ts';
 
 const MODE = 0o600;
 
+type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
+
 /** Replaces the file. Durable once it returns. */
 export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
   await place(path, bytes, rename);
 }
 
 /** Creates the file, never over another. Durable once it returns. Errors: AUTHOR_FILE_EXISTS. */
-export async function createFile(
-  path: string,
-  bytes: Uint8Array | string,
-  mode = MODE,
-): Promise<void> {
+export async function createFile(path: string, bytes: FileContent, mode = MODE): Promise<void> {
   await place(
     path,
     bytes,
@@ -60,7 +58,7 @@ export async function removeFile(path: string): Promise<void> {
 
 async function place(
   path: string,
-  bytes: Uint8Array | string,
+  bytes: FileContent,
   name: (temporary: string, path: string) => Promise<void>,
   mode = MODE,
 ): Promise<void> {

@@ -21,12 +21,13 @@ import { untilStopped } from './until-stopped.ts';
 const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
                                   --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
-       firmament device poll DIR [--nodes OPERATOR/NODE,...] [--consent] [--retry]
+       firmament device poll DIR [--nodes OPERATOR/NODE,... | --archive FILE...] [--consent] [--retry]
 
 provision makes a device's folder as its maker would: anchors, lines, root, time floor, key. run boots it and asks the
 nodes every interval (60 s unless said otherwise) until SIGTERM. poll boots it, asks once, prints the outcome as
 one JSON line and ends. Events are JSON lines on stdout.
 
+--archive  asks this file of \`release export\` in the place of nodes, without any network; may be given several times
 --consent  the owner agrees to install on a stale proof    --retry  try again a release whose trial failed`;
 
 export function device(args: readonly string[], io: Io): Promise<number> {
@@ -72,11 +73,14 @@ function staleOf(value: string): StaleInstall {
 function optionsOf(given: Arguments, io: Io): DeviceOptions {
   const print = (event: object): void => io.stdout(JSON.stringify(event));
   const nodes = given.text('nodes');
+  const archives = given.list('archive');
+  if (nodes !== undefined && archives.length > 0) wrong('--nodes or --archive, not both');
   return {
     clock: () => Math.floor(Date.now() / 1000),
     consent: given.flag('consent'),
     retry: given.flag('retry'),
     ...(nodes !== undefined && { onlyNodes: nodes.split(',') }),
+    ...(archives.length > 0 && { archives }),
     onAgentEvent: sparingly(print),
     onBootEvent: (event) => print({ ...event, type: `boot-${event.type}` }),
   };
@@ -102,7 +106,7 @@ function sparingly(print: (event: AgentEvent) => void): (event: AgentEvent) => v
 const OPTIONS = ['nodes', 'consent?', 'retry?', 'interval'];
 
 async function poll(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, OPTIONS);
+  const given = readArguments(args, [...OPTIONS, 'archive*']);
   await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));
   const result = await opened.agent.poll();
   io.stdout(JSON.stringify({ type: 'result', ...result, running: runningOf(opened) }));

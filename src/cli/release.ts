@@ -1,4 +1,4 @@
-/** `firmament release create|publish|withdraw|status`: an author's releases. */
+/** `firmament release create|publish|withdraw|status|export|import`: an author's releases. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { openAuthor, pinnedRoot, requireRoot, unlockAuthor } from '../author/author.ts';
@@ -17,6 +17,7 @@ import { parseRoot } from '../registry/root.ts';
 import { MAX_ENVELOPE_BYTES } from '../suit/envelope.ts';
 import { cidText } from '../store/cid.ts';
 import { describeImage, type ImageDescription } from '../store/unixfs.ts';
+import { ARCHIVE_USAGE, exportArchive, importArchive } from './archive.ts';
 import {
   answer,
   noPositionals,
@@ -52,13 +53,15 @@ const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE
   withdraw --digest DIGEST --reason TEXT [--line AUTHOR/VENDOR/CLASS/TRACK] [--lowest N] [--timeout SECONDS]
       nobody installs the release any more, nor anything below the sequence N
   status DIGEST [--network ROOT_FILE] [--timeout SECONDS]
-      what the nodes say of a release, and who holds it`;
+      what the nodes say of a release, and who holds it
+${ARCHIVE_USAGE}`;
 
 const COMMON = ['dir', 'passphrase-file'];
 
 /** Exit codes: 0 done; 1 refused; 2 usage, or no such file. */
 export async function release(args: readonly string[], io: Io): Promise<number> {
-  return runVerb('release', USAGE, { create, publish, withdraw, status }, args, io);
+  const archive = { export: exportArchive, import: importArchive };
+  return runVerb('release', USAGE, { create, publish, withdraw, status, ...archive }, args, io);
 }
 
 async function create(args: readonly string[], io: Io): Promise<void> {

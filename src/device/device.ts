@@ -8,10 +8,13 @@ import { decodePrivateKey, encodePrivateKey } from '../cose/key.ts';
 import { check } from '../errors.ts';
 import { createClient } from '../net/client.ts';
 import { nodesOf } from '../registry/policy.ts';
+import { openArchive } from '../store/archive.ts';
 import { Agent, type AgentEvent } from './agent.ts';
 import { startBootloader, type BootEvent, type Bootloader } from './bootloader.ts';
+import { diskFiles, type Files } from './files.ts';
 import { nodeRunner } from './firmware-process.ts';
-import { retrievalNodes } from './nodes.ts';
+import { archiveNode } from './archive-node.ts';
+import { retrievalNodes, type NodeAccess } from './nodes.ts';
 import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { openDeviceState, type DeviceStateFile } from './state.ts';
@@ -22,6 +25,10 @@ export interface DeviceOptions {
   readonly retry?: boolean;
   /** Names of the nodes to ask; all retrieval nodes of the root otherwise. */
   readonly onlyNodes?: readonly string[];
+  /** Archive files that are asked instead of nodes: the device stays off the network. */
+  readonly archives?: readonly string[];
+  /** Its storage; the disk unless said otherwise. */
+  readonly files?: Files;
   readonly onAgentEvent?: (event: AgentEvent) => void;
   readonly onBootEvent?: (event: BootEvent) => void;
 }
@@ -39,18 +46,21 @@ const MAX_FILE = 4 << 20;
 
 /**
  * Opens and boots the device in `directory` (provisioning.json, its key, state/, slots/).
- * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT.
+ * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT; of archives: STORE_CAR_MALFORMED, STORE_ARCHIVE_*,
+ * STORE_DIGEST_MISMATCH.
  */
 export async function openDevice(directory: string, options: DeviceOptions): Promise<Device> {
   await using cleanup = new AsyncDisposableStack();
   const file = join(directory, PROVISIONING);
   const provisioning = parseProvisioning(readBounded(file));
   const key = decodePrivateKey(readBounded(resolve(dirname(file), provisioning.keyFile)));
+  const { files = diskFiles } = options;
   const state = await openDeviceState({
     directory: join(directory, 'state'),
     floor: provisioning.floor,
+    files,
   });
-  const slots = await openSlots({ directory: join(directory, 'slots') });
+  const slots = await openSlots({ directory: join(directory, 'slots'), files });
   const bootloader = cleanup.use(
     await startBootloader({
       slots,
@@ -71,7 +81,9 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     state,
     slots,
     bootloader,
-    nodes: retrievalNodes(root, client, provisioning.name, options.onlyNodes),
+    nodes: options.archives
+      ? await archiveNodes(options.archives, cleanup)
+      : retrievalNodes(root, client, provisioning.name, options.onlyNodes),
     key,
     clock: options.clock,
     consent: options.consent ?? false,
@@ -87,6 +99,15 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     agent,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function archiveNodes(
+  files: readonly string[],
+  cleanup: AsyncDisposableStack,
+): Promise<readonly NodeAccess[]> {
+  const nodes: NodeAccess[] = [];
+  for (const file of files) nodes.push(archiveNode(cleanup.use(await openArchive(file)), file));
+  return nodes;
 }
 
 function readBounded(path: string): Uint8Array {

@@ -12,6 +12,7 @@ import { withdrawRelease } from '../author/withdraw.ts';
 import type { Receipted } from '../author/registration.ts';
 import { utf8 } from '../bytes.ts';
 import type { PublicKey } from '../crypto/key.ts';
+import type { ReleaseClaims } from '../registry/claims.ts';
 import type { Line } from '../registry/line.ts';
 import { fixtureLine } from './fixture.ts';
 import type { TestNetwork } from './network.ts';
@@ -29,6 +30,9 @@ export interface PublishInput {
   /** Random bytes of this many unless the image itself is given. */
   readonly size?: number;
   readonly image?: Uint8Array;
+  /** The one after the author's last unless given; those that follow go on from it. */
+  readonly sequence?: bigint;
+  readonly claims?: Partial<ReleaseClaims>;
   /** Until it is available: yes unless said otherwise. */
   readonly wait?: boolean;
 }
@@ -81,7 +85,7 @@ export async function testAuthor(
     async publish(input = {}) {
       const line = input.line ?? lineOf();
       const image = input.image ?? random(input.size ?? 1000);
-      sequence += 1n;
+      sequence = input.sequence ?? sequence + 1n;
       const version = input.version ?? `1.0.${sequence}`;
       const file = join(directory, `image-${sequence}`);
       await writeFile(file, image);
@@ -92,7 +96,7 @@ export async function testAuthor(
           line,
           sequence,
           image: opened.description,
-          claims: { version, urgency: 'functional', documents: [] },
+          claims: { version, urgency: 'functional', documents: [], ...input.claims },
         },
       );
       const published = await publishRelease(

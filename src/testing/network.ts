@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { encodeKey } from '../cose/key.ts';
 import type { Clock } from '../clock.ts';
 import { openDevice, provisionDevice, type Device, type DeviceOptions } from '../device/device.ts';
+import type { StaleInstall } from '../device/provision.ts';
 import type { Fields, Logger } from '../logger.ts';
 import { createClient, type Client } from '../net/client.ts';
 import { readNodeConfig, readNodeKeys, type NodeConfig, type NodeKeys } from '../node/config.ts';
@@ -188,6 +189,7 @@ export class TestNetwork implements AsyncDisposable {
   /** A device that follows these lines, in order. */
   device(
     lines: readonly { readonly line: Line; readonly anchor: Parameters<typeof encodeKey>[0] }[],
+    staleInstall: StaleInstall = 'consent',
   ): TestDevice {
     const folder = join(this.folder, `device-${++this.#devices}`);
     const [first] = lines;
@@ -200,7 +202,7 @@ export class TestNetwork implements AsyncDisposable {
       lines: lines.map(({ line, anchor }) => ({ anchor: encodeKey(anchor), track: line.track })),
       root: this.root.bytes,
       floor: this.clock(),
-      staleInstall: 'consent',
+      staleInstall,
     });
     return {
       folder,
