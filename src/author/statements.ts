@@ -3,7 +3,7 @@ import { sign } from '#crypto';
 import { concat, hex } from '../bytes.ts';
 import { encodeKey } from '../cose/key.ts';
 import type { Cbor } from '../cbor/value.ts';
-import type { PrivateKey, PublicKey } from '../crypto/key.ts';
+import type { PrivateKey, PublicKey, SigningKey } from '../crypto/key.ts';
 import type { ReleaseClaims } from '../registry/claims.ts';
 import { lineText, type Line } from '../registry/line.ts';
 import { operatorClaim } from '../registry/rules/author-register.ts';
@@ -12,7 +12,7 @@ import { suitDigest } from '../suit/digest.ts';
 
 /** Who signs, and for which network. */
 export interface Signer {
-  readonly key: PrivateKey;
+  readonly key: SigningKey;
   /** Author id, 32 bytes. */
   readonly author: Uint8Array;
   readonly networkId: Uint8Array;

@@ -35,3 +35,14 @@ export function checkAgreement(key: PrivateKey, peer: PublicKey): void {
   check(both, 'CRYPTO_KEY_INVALID', 'ECDH is done with two P-256 keys');
   checkPublicKey(peer);
 }
+
+/** A key that this process does not hold: a program outside signs with it. */
+export interface OutsideKey {
+  readonly curve: Curve;
+  readonly publicKey: PublicKey;
+  /** 64 bytes, verified; ECDSA with a low s. Errors: coded, when the program fails. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
+}
+
+/** Whatever statements can be signed with. */
+export type SigningKey = PrivateKey | OutsideKey;

@@ -28,30 +28,29 @@ export interface Approval {
   readonly signature: Uint8Array;
 }
 
+/** What an approval is bound to, beside the body. */
+export type ApprovedClaims = Pick<Claims, 'kind' | 'issuer' | 'subject' | 'network' | 'counter'>;
+
 const MAX_APPROVALS = 8;
 const MAX_BODY = 8192;
 
 /** What every recovery key but the statement's own signer signs. */
-export function approvedBytes(
-  claims: Pick<Claims, 'kind' | 'issuer' | 'subject' | 'network' | 'counter'>,
-  body: Uint8Array,
-): Uint8Array {
+export function approvedBytes(claims: ApprovedClaims, body: Uint8Array): Uint8Array {
   const { kind, issuer, subject, network, counter } = claims;
   return encode(['firmament/recovery/v1', network ?? '', kind, issuer, subject, counter, body]);
 }
 
-/** The payload of a statement signed by recovery keys: its body and the approvals by `others`. */
-export function recoveryPayload(
-  claims: Pick<Claims, 'kind' | 'issuer' | 'subject' | 'network' | 'counter'>,
-  body: Cbor,
-  others: readonly PrivateKey[],
-): Cbor {
-  const bytes = encode(body);
-  const approved = approvedBytes(claims, bytes);
-  const approvals = others.map((key) => [thumbprint(key.publicKey), sign(key, approved)]);
+/** One recovery key's approval of a statement that another will sign. `body`: its encoded body. */
+export function approve(key: PrivateKey, claims: ApprovedClaims, body: Uint8Array): Approval {
+  const signature = sign(key, approvedBytes(claims, body));
+  return { keyId: thumbprint(key.publicKey), signature };
+}
+
+/** The payload of a statement signed by recovery keys: its encoded body, and the approvals of the others. */
+export function recoveryPayload(body: Uint8Array, approvals: readonly Approval[]): Cbor {
   return new Map<Cbor, Cbor>([
-    [1, bytes],
-    [2, approvals],
+    [1, body],
+    [2, approvals.map(({ keyId, signature }) => [keyId, signature])],
   ]);
 }
 

@@ -3,7 +3,7 @@ import { sha256 } from '#crypto';
 import { encode } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { createSign1, decodeSign1, sigStructure, type Sign1 } from '../cose/sign1.ts';
-import type { PrivateKey } from '../crypto/key.ts';
+import type { SigningKey } from '../crypto/key.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { claimsHeader, parseClaims, type Claims } from './claims.ts';
 
@@ -66,7 +66,7 @@ function decoded(bytes: Uint8Array): Sign1 {
 
 /** Signs a statement. The payload is CBOR to encode, or a release's SUIT_Digest as bytes. */
 export function createStatement(
-  key: PrivateKey,
+  key: SigningKey,
   claims: Omit<Claims, 'keyId'>,
   payload: Cbor,
 ): Statement {
