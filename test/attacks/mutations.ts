@@ -1,3 +1,4 @@
+import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 
 /**
@@ -29,6 +30,7 @@ function edits(
 
 export const MUTATIONS: readonly Mutation[] = [
   ...LEDGER_MUTATIONS,
+  ...DEMO_MUTATIONS,
   ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
     [
       'concat(line.author, line.vendor, line.class, utf8(line.track))',
@@ -36,7 +38,10 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...edits('T03', 'src/registry/apply.ts', 'test/attacks/T03-lines.test.ts', [
-    [`check(statement.subject.startsWith(\`\${statement.issuer}/\`), 'LINE_FOREIGN');`, ''],
+    ["if (kind === 'line.declare') check(subject.startsWith(`${issuer}/`), 'LINE_FOREIGN');", ''],
+  ]),
+  ...edits('T03', 'src/registry/rules/owned-line.ts', 'test/attacks/T03-lines.test.ts', [
+    ["check(owned || delegated, 'LINE_FOREIGN');", ''],
   ]),
   ...edits('T03', 'src/registry/rules/line-declare.ts', 'test/attacks/T03-lines.test.ts', [
     ["check(statement.subject === lineText(line), 'STATEMENT_SUBJECT');", ''],
@@ -44,10 +49,12 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   ...edits('T04', 'src/registry/apply.ts', 'test/attacks/T04-meaning.test.ts', [
     ["check(statement.network === hex(networkId), 'STATEMENT_NETWORK');", ''],
+    ["check(statement.counter > (author.counters[position] ?? 0n), 'STATEMENT_COUNTER');", ''],
+    ["check(statement.counter > getNodeCounter(view, node.name), 'STATEMENT_COUNTER');", ''],
+  ]),
+  ...edits('T04', 'src/registry/authenticate.ts', 'test/attacks/T04-meaning.test.ts', [
     ['equal(statement.keyId, keyId)', 'true'],
     ['verifySign1(statement.sign1, key);', ''],
-    ["check(statement.counter > author.counter, 'STATEMENT_COUNTER');", ''],
-    ["check(statement.counter > getNodeCounter(view, signer.name), 'STATEMENT_COUNTER');", ''],
   ]),
   ...edits('T04', 'src/registry/rules/release-register.ts', 'test/attacks/T04-meaning.test.ts', [
     ['equal(vendorId, line.vendor) && equal(classId, line.class)', 'true'],
@@ -67,11 +74,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ['sign1.unprotected.size === 0', 'true'],
     ['sign1.protectedBytes.length <= MAX_PROTECTED', 'true'],
   ]),
-  ...edits('T05', 'src/registry/apply.ts', 'test/attacks/T05-encoding.test.ts', [
-    [
-      "curveOf(statement.sign1.algorithm) !== 'P-256' || isLowS(statement.sign1.signature),",
-      'true,',
-    ],
+  ...edits('T05', 'src/registry/authenticate.ts', 'test/attacks/T05-encoding.test.ts', [
+    ["curveOf(statement.sign1.algorithm) !== 'P-256' || isLowS(statement.sign1.signature)", 'true'],
   ]),
   ...edits('T05', 'src/cose/sign1.ts', 'test/attacks/T05-encoding.test.ts', [
     ['check(signature.length === SIGNATURE_LENGTH,', 'check(true,'],
@@ -117,14 +121,14 @@ export const MUTATIONS: readonly Mutation[] = [
     ['statement.counter <= last + MAX_STEP', 'true'],
   ]),
   ...edits('T16', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
-    ['release.sequence >= lowest', 'true'],
+    ["check(sequence >= lowest, 'TRUST_WITHDRAWN',", "check(true, 'TRUST_WITHDRAWN',"],
   ]),
   ...edits('T17', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
     ['checkHead(state.head, proven);', ''],
     ['proven.value.lowest >= lowest', 'true'],
-    ['check(offered,', 'check(true,'],
-    ['(imageInHand && matches(pending?.digest, release))', 'matches(pending?.digest, release)'],
-    ['checkSequence(release, confirmed);', ''],
+    ["check(as !== undefined, 'TRUST_NOT_NEWEST',", "check(true, 'TRUST_NOT_NEWEST',"],
+    ["as !== 'pending' || imageInHand", 'true'],
+    ['checkSequence(judged, release, confirmed);', ''],
     ['(same && sequence === confirmed.sequence)', 'sequence === confirmed.sequence'],
   ]),
   ...edits('T17', 'src/trust/state.ts', 'test/attacks/T17-accept.test.ts', [
@@ -140,7 +144,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   ...edits('T17', 'src/trust/release.ts', 'test/attacks/T17-accept.test.ts', [
     ['claims.subject === lineText(proven.line)', 'true'],
-    ['claims.issuer === hex(proven.line.author)', 'true'],
+    ['issuers.includes(claims.issuer)', 'true'],
     ['claims.network === hex(proven.networkId)', 'true'],
     ['equal(vendorId, vendor) && equal(classId, cls)', 'true'],
     ['manifest.sequence === claims.counter', 'true'],
@@ -157,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
       'const followed = provision.lines[position]!;',
     ],
   ]),
-  ...edits('T29', 'src/trust/links.ts', 'test/attacks/T17-accept.test.ts', [
-    ['equal(thumbprint(anchor), proven.line.author)', 'true'],
+  ...edits('T29', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
+    ['equal(thumbprint(anchor), line.author)', 'true'],
   ]),
 ];
