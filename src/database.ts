@@ -1,12 +1,14 @@
 /** The one place that opens SQLite: write-ahead log, every commit on disk before it returns. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { check, fail } from './errors.ts';
+import { check, fail, FirmamentError } from './errors.ts';
 
 export interface DatabaseOptions {
   /** Keep every other process out (the default): two writers of one replica would fork a ledger. */
   readonly exclusive?: boolean;
   /** Milliseconds to wait for another connection's lock. */
   readonly busyTimeout?: number;
+  /** Called inside each transaction before its commit, and after it. */
+  readonly onCommit?: (when: 'before' | 'after') => void;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface DatabaseOptions {
  * Errors: DATABASE_LOCKED when another process has it, DATABASE_UNUSABLE when SQLite can't open it.
  */
 export function openDatabase(path: string, options: DatabaseOptions = {}): Database {
-  const { exclusive = true, busyTimeout = 2000 } = options;
+  const { exclusive = true, busyTimeout = 2000, onCommit } = options;
   let handle: DatabaseSync | undefined;
   try {
     handle = new DatabaseSync(path, { timeout: busyTimeout, enableForeignKeyConstraints: true });
@@ -28,12 +30,13 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
     const code = isLocked(cause) ? 'DATABASE_LOCKED' : 'DATABASE_UNUSABLE';
     return fail(code, undefined, { path }, cause);
   }
-  return new Database(path, handle);
+  return new Database(path, handle, onCommit);
 }
 
 /**
  * Runs `work` in one transaction: all of it is on disk when this returns, or none of it happened and
- * its error is thrown on. Transactions do not nest (DATABASE_NESTED).
+ * its error is thrown on. Transactions do not nest.
+ * Errors: DATABASE_NESTED, DATABASE_FULL, DATABASE_IO, and what `work` throws.
  */
 export function transaction<T>(database: Database, work: () => T): T {
   check(!database.inTransaction, 'DATABASE_NESTED');
@@ -41,23 +44,27 @@ export function transaction<T>(database: Database, work: () => T): T {
   let result: T;
   try {
     result = work();
+    database.onCommit?.('before');
     database.exec('COMMIT');
   } catch (error) {
     // A failed COMMIT (full disk) may have rolled back by itself.
     if (database.inTransaction) database.exec('ROLLBACK');
-    throw error;
+    throw diskError(error);
   }
+  database.onCommit?.('after');
   return result;
 }
 
 /** An open database. Owns the file handle and the prepared statements; synchronous throughout. */
 export class Database implements AsyncDisposable {
   readonly path: string;
+  readonly onCommit: DatabaseOptions['onCommit'];
   readonly #handle: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(path: string, handle: DatabaseSync) {
+  constructor(path: string, handle: DatabaseSync, onCommit?: DatabaseOptions['onCommit']) {
     this.path = path;
+    this.onCommit = onCommit;
     this.#handle = handle;
   }
 
@@ -89,6 +96,16 @@ export class Database implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
+}
+
+// SQLITE_FULL, SQLITE_IOERR with its extensions
+function diskError(error: unknown): unknown {
+  const { errcode, code } = error as { readonly errcode?: unknown; readonly code?: unknown };
+  if (errcode === 13 || code === 'ENOSPC')
+    return new FirmamentError('DATABASE_FULL', undefined, {}, { cause: error });
+  if (typeof errcode === 'number' && (errcode & 0xff) === 10)
+    return new FirmamentError('DATABASE_IO', undefined, {}, { cause: error });
+  return error;
 }
 
 function isLocked(error: unknown): boolean {

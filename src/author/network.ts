@@ -44,6 +44,8 @@ export function nodesWithRole(root: Root, role: Role): readonly NamedNode[] {
 // What says nothing about the request itself: another node, or the same one later, may do better.
 const PASSING: readonly Code[] = [
   'AUTHOR_NODE_LIES',
+  'DATABASE_FULL',
+  'DATABASE_IO',
   'INTERNAL',
   'LEDGER_BUSY',
   'LEDGER_CLOSED',
@@ -61,6 +63,8 @@ const PASSING: readonly Code[] = [
   'NODE_PEER_UNKNOWN',
   'NODE_RECEIPT_PENDING',
   'NODE_ROLE',
+  'STORE_FULL',
+  'STORE_IO',
 ];
 
 export function isPassing(error: unknown): error is FirmamentError {

@@ -18,6 +18,7 @@ import { checkFreshEnough, freshnessText } from '../trust/freshness.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Confirmed, Provision } from '../trust/state.ts';
 import type { Bootloader } from './bootloader.ts';
+import { isStorageError } from './files.ts';
 import { install } from './install.ts';
 import type { NodeAccess } from './nodes.ts';
 import type { Provisioning } from './provision.ts';
@@ -300,7 +301,7 @@ export class Agent {
   // A node that can't be reached says nothing; one whose answer is refused lied, or is behind.
   #note(node: NodeAccess, error: unknown, about: string, before: unknown): unknown {
     const code = codeOf(error);
-    if (!code) throw error;
+    if (!code || isStorageError(error)) throw error;
     if (/^(NET|NODE)_/.test(code)) {
       this.#emit({ type: 'unreachable', node: node.name, code });
       return before ?? error;

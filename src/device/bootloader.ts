@@ -9,6 +9,7 @@ import {
   type FirmwareRunner,
   type RunningFirmware,
 } from './firmware-process.ts';
+import { isStorageError } from './files.ts';
 import type { Slot, SlotName } from './slot-state.ts';
 import type { Slots } from './slots.ts';
 
@@ -114,9 +115,22 @@ export class Bootloader implements AsyncDisposable {
         return { kind: 'empty' };
       }
       const status = choice.trial
-        ? await this.#try(choice.slot, choice.image)
+        ? await this.#tryIfRecorded(choice.slot, choice.image)
         : await this.#bootConfirmed(choice.slot, choice.image);
       if (status !== undefined) return status;
+    }
+  }
+
+  // A trial that the storage takes no record of, because it is full, waits: what is confirmed boots instead.
+  async #tryIfRecorded(slot: SlotName, image: Slot): Promise<BootStatus | undefined> {
+    try {
+      return await this.#try(slot, image);
+    } catch (error) {
+      const { active, slots } = this.#options.slots.state;
+      const confirmed = active && slots[active];
+      if (!active || !confirmed || !isStorageError(error)) throw error;
+      await this.#halt();
+      return this.#bootConfirmed(active, confirmed);
     }
   }
 

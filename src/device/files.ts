@@ -4,7 +4,9 @@
  * `sync`, its name (creation, rename, removal) until `syncFolder`.
  */
 import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { codeOf, fail } from '../errors.ts';
 
+/** Errors of each: DEVICE_STORAGE_FULL, DEVICE_STORAGE_IO. */
 export interface Files {
   /** Size in bytes; undefined when there is no such file. */
   size(path: string): Promise<number | undefined>;
@@ -23,8 +25,7 @@ export interface Files {
   syncFolder(path: string): Promise<void>;
 }
 
-/** The real storage. */
-export const diskFiles: Files = {
+const disk: Files = {
   async size(path) {
     try {
       return (await stat(path)).size;
@@ -66,6 +67,45 @@ export const diskFiles: Files = {
   },
   syncFolder: (path) => withFile(path, 'r', (file) => file.sync()),
 };
+
+/** The real storage. */
+export const diskFiles: Files = codedFiles(disk);
+
+/** The same operations, with what they throw under this device's codes. */
+export function codedFiles(files: Files): Files {
+  const coded =
+    <A extends readonly unknown[], T>(operation: (...given: A) => Promise<T>) =>
+    (...given: A): Promise<T> =>
+      operation(...given).catch(storageError);
+  return {
+    size: coded(files.size),
+    read: coded(files.read),
+    write: coded(files.write),
+    truncate: coded(files.truncate),
+    sync: coded(files.sync),
+    rename: coded(files.rename),
+    remove: coded(files.remove),
+    makeFolder: coded(files.makeFolder),
+    syncFolder: coded(files.syncFolder),
+  };
+}
+
+function storageError(cause: unknown): never {
+  if (codeOf(cause)) throw cause;
+  const { code, path } = cause as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return fail(
+    full ? 'DEVICE_STORAGE_FULL' : 'DEVICE_STORAGE_IO',
+    undefined,
+    { reason: code, path },
+    cause,
+  );
+}
+
+/** Whether it is the device's own storage that failed, whoever was spoken to. */
+export function isStorageError(error: unknown): boolean {
+  return codeOf(error)?.startsWith('DEVICE_STORAGE_') === true;
+}
 
 async function withFile<T>(
   path: string,

@@ -8,6 +8,7 @@ import { failureOf, type Failure } from '../suit/report.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Bootloader } from './bootloader.ts';
 import { firmwarePort } from './component.ts';
+import { isStorageError } from './files.ts';
 import { downloadImage } from './download.ts';
 import type { NodeAccess } from './nodes.ts';
 import type { Provisioning } from './provision.ts';
@@ -68,7 +69,8 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
       await slots.complete();
       await bootloader.reboot();
     }
-    const { active } = slots.state;
+    const { active, trial } = slots.state;
+    check(trial === null, 'DEVICE_STORAGE_FULL', 'the trial waits for room to be recorded');
     const booted = active && slots.state.slots[active]?.digest === image.digest;
     check(booted === true, 'DEVICE_TRIAL_FAILED');
     return {
@@ -80,7 +82,7 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
   } catch (error) {
     if (!(error instanceof FirmamentError)) throw error;
     // A download that came to nothing is tried again: what is on the storage stays.
-    if (codeOf(error) === 'DEVICE_DOWNLOAD_FAILED') throw error;
+    if (codeOf(error) === 'DEVICE_DOWNLOAD_FAILED' || isStorageError(error)) throw error;
     return { records, result: failureOf(error), failure: error, opaque: false };
   }
 }

@@ -11,6 +11,7 @@ import { check, fail, FirmamentError, type Code } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
 import { signCosignature, type Cosignature } from '../log/cosignature.ts';
 import { checkStartup, type StartupAnswer } from './cosigner-startup.ts';
+import type { FaultPoint } from '../fault-point.ts';
 import { readIfThere, replaceDurably } from './durable-file.ts';
 import type { Replica } from './replica.ts';
 
@@ -28,6 +29,8 @@ export interface CosignerRecordOptions {
   /** OPERATOR/NODE. */
   readonly name: string;
   readonly replica: Replica;
+  /** Told of each step of each durable write. */
+  readonly faultPoint?: FaultPoint;
 }
 
 export type Leave = { readonly allowed: true } | { readonly allowed: false; readonly code: Code };
@@ -117,10 +120,11 @@ export class CosignerRecord {
   /**
    * Cosigns a head at `time` (POSIX seconds); the record of it is on disk before the signature is returned. Only
    * heads at the end of an epoch that this node derived itself, never smaller, and one root a size.
-   * Errors: COSIGNER_UNCONFIRMED, LEDGER_HALTED, COSIGNER_ROLLBACK, COSIGNER_CONFLICT, COSIGNER_HEAD_UNKNOWN.
+   * Errors: COSIGNER_UNCONFIRMED, LEDGER_HALTED, COSIGNER_ROLLBACK, COSIGNER_CONFLICT, COSIGNER_HEAD_UNKNOWN,
+   * COSIGNER_RECORD_IO.
    */
   sign(head: { readonly size: number; readonly root: Uint8Array }, time: number): Cosignature {
-    const { key, name, replica, file } = this.#options;
+    const { key, name, replica } = this.#options;
     const { size, root } = head;
     check(this.#allowed, 'COSIGNER_UNCONFIRMED');
     check(replica.halted() === undefined, 'LEDGER_HALTED');
@@ -136,7 +140,7 @@ export class CosignerRecord {
       size,
     });
     const last = { size, root: root.slice(), time: Math.max(time, this.#last.time) };
-    replaceDurably(file, encodeRecord(this.#options, last));
+    this.#write(last);
     this.#last = last;
     return signCosignature(
       key,
@@ -144,5 +148,18 @@ export class CosignerRecord {
       formatCheckpoint({ origin: replica.origin, size, root }),
       time,
     );
+  }
+
+  #write(last: Signed): void {
+    const { file, faultPoint } = this.#options;
+    try {
+      replaceDurably(file, encodeRecord(this.#options, last), (step) =>
+        faultPoint?.(`cosigner.record.${step}`),
+      );
+    } catch (cause) {
+      // The new record may lie on the disk all the same: then it is ahead of what was signed, never behind.
+      const { code } = cause as NodeJS.ErrnoException;
+      fail('COSIGNER_RECORD_IO', undefined, { reason: code }, cause);
+    }
   }
 }

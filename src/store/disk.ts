@@ -7,19 +7,23 @@ import { mkdir, open, opendir, rename, rm, stat, unlink } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { codeOf, FirmamentError } from '../errors.ts';
 import { BLOCK_MAX_BYTES, cidDigest, cidText, parseCid, verifyBlock } from './cid.ts';
+import type { FaultPoint } from '../fault-point.ts';
 import type { Store } from './store.ts';
 
 export interface DiskStoreOptions {
   /** Called after a block whose bytes on the disk were not its own was removed. */
   readonly onDamaged?: (cid: Uint8Array) => void;
+  /** Told of each step of each durable change. */
+  readonly faultPoint?: FaultPoint;
 }
 
-/** Opens or makes the directory; removes what a crash left half written. Errors: STORE_IO. */
+/** Opens or makes the directory; removes what a crash left half written. Errors: STORE_IO, STORE_FULL. */
 export async function openDiskStore(
   directory: string,
   options: DiskStoreOptions = {},
 ): Promise<Store> {
   const temporary = join(directory, 'tmp');
+  const reach = options.faultPoint;
   await io(async () => {
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { recursive: true });
@@ -60,10 +64,14 @@ export async function openDiskStore(
     const unfinished = join(temporary, String(written));
     try {
       await io(async () => {
+        reach?.('store.put.before');
         await writeSynced(unfinished, bytes);
         await folders.make(dirname(path));
+        reach?.('store.put.before-rename');
         await rename(unfinished, path);
+        reach?.('store.put.after-rename');
         await syncFolder(dirname(path));
+        reach?.('store.put.after');
       });
     } catch (error) {
       await rm(unfinished, { force: true }).catch(() => {});
@@ -74,9 +82,16 @@ export async function openDiskStore(
   /** Looks again before it removes: a `put` may have repaired the block meanwhile. */
   const removeDamaged = async (cid: Uint8Array): Promise<void> => {
     if ((await read(cid)) !== 'damaged') return;
-    await io(() => remove(pathOf(cid)));
+    await removeSynced(cid);
     options.onDamaged?.(cid);
   };
+
+  const removeSynced = (cid: Uint8Array): Promise<void> =>
+    io(async () => {
+      reach?.('store.delete.before');
+      await remove(pathOf(cid));
+      reach?.('store.delete.after');
+    });
 
   /** One change at a time to one block, or a second `put` could return before the first is durable. */
   const inTurn = (cid: Uint8Array, change: () => Promise<void>): Promise<void> => {
@@ -106,7 +121,7 @@ export async function openDiskStore(
       await inTurn(cid, () => write(cid, bytes));
     },
     async delete(cid) {
-      await inTurn(cid, () => io(() => remove(pathOf(cid))));
+      await inTurn(cid, () => removeSynced(cid));
     },
     async *list() {
       for (const first of HEX) {
@@ -123,7 +138,7 @@ export async function openDiskStore(
 
 const HEX = '0123456789abcdef';
 
-/** Runs file operations; what they throw becomes STORE_IO. */
+/** Runs file operations; what they throw becomes STORE_FULL or STORE_IO. */
 async function io<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -133,7 +148,9 @@ async function io<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function ioError(cause: unknown): FirmamentError {
-  return new FirmamentError('STORE_IO', undefined, { reason: reasonOf(cause) }, { cause });
+  const reason = reasonOf(cause);
+  const full = reason === 'ENOSPC' || reason === 'EDQUOT';
+  return new FirmamentError(full ? 'STORE_FULL' : 'STORE_IO', undefined, { reason }, { cause });
 }
 
 function reasonOf(error: unknown): string | undefined {

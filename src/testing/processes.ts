@@ -15,6 +15,8 @@ export interface ProcessOptions {
   /** Added to this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Another program than the commands, which reads the same arguments. */
+  readonly program?: string;
   /** Every JSON line of stdout, as it comes. */
   readonly onEvent?: (event: Json) => void;
   /** Every line of stderr (a node's log: JSON lines). */
@@ -223,10 +225,10 @@ export async function startDeviceProcess(
 
 function spawnCommand(
   args: readonly string[],
-  { env = {}, cwd }: ProcessOptions,
+  { env = {}, cwd, program = MAIN }: ProcessOptions,
   stdin: 'pipe' | 'ignore',
 ): ChildProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { ...process.env, ...env, ...(stdin === 'pipe' && { FIRMAMENT_STOP_WITH_STDIN: '1' }) },
     ...(cwd !== undefined && { cwd }),
     stdio: [stdin, 'pipe', 'pipe'],

@@ -75,7 +75,7 @@ test('T10: a cosignature verifies, and its record is on disk before it is given 
 test('T10: no signature leaves when the record can not be written', () => {
   const replica = twoBlocks();
   const { record } = opened(replica, join(folder, 'no such folder', 'record'));
-  assert.throws(() => allowed(record).sign(replica.head(), TIME), { code: 'ENOENT' });
+  assert.throws(() => allowed(record).sign(replica.head(), TIME), { code: 'COSIGNER_RECORD_IO' });
   assert.equal(record.last().size, 0);
 });
 
