@@ -16,6 +16,7 @@ import type { Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { nodesOf, type Policy } from '../registry/policy.ts';
 import { Bell } from './bell.ts';
+import type { Frozen } from './freeze.ts';
 import type { Heads } from './heads.ts';
 import type { Peers } from './peers.ts';
 
@@ -29,6 +30,8 @@ export interface CosigningParts {
   readonly peers: Peers;
   readonly policy: () => Policy;
   readonly logger: Logger;
+  /** Why nothing may be signed just now (T11). */
+  readonly frozen: () => Frozen | undefined;
   /** A person said that the record is the newest there is (`--cosigner-record-is-mine`). */
   readonly recordIsMine: boolean;
 }
@@ -41,6 +44,8 @@ const UNFOLLOWED_MS = 250;
 /** Milliseconds between two signatures: a signature costs two writes to disk. */
 const BREATH_MS = 10;
 const REFUSED_MS = 1_000;
+/** Milliseconds after which a frozen node looks again. */
+const FROZEN_MS = 500;
 const MAX_WAIT_MS = 60_000;
 
 /** Cosigns until the signal is aborted, or for good when the record is not the newest (T10). */
@@ -54,12 +59,21 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
   let signedAt = -Infinity;
   // Since when there is a head that is not signed.
   let behindSince: number | undefined;
+  let frozen: Frozen | undefined;
   while (!signal.aborted && !replica.halted()) {
+    const freeze = parts.frozen();
+    if (freeze?.code !== frozen?.code)
+      parts.logger.warn(freeze ? 'signs no more heads' : 'signs heads again', { code: freeze?.code ?? frozen?.code });
+    frozen = freeze;
     const now = performance.now();
     const newest = replica.head();
     const last = record.last().size;
     behindSince = newest.size > last ? (behindSince ?? now) : undefined;
     const again = signedAt + (parts.policy().maxAge * 1000) / 4;
+    if (freeze || !isListed(parts)) {
+      await bell.heard(FROZEN_MS, signal);
+      continue;
+    }
     const own = ownTurn(parts, { last, signedAt, behindSince: behindSince ?? now });
     const head =
       heads.proposed(last, newest.size) ??
@@ -76,6 +90,11 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
     const due = newest.size > last ? own : newest.size === last ? again : Infinity;
     await bell.heard(Math.min(MAX_WAIT_MS, Math.max(1, due - performance.now())), signal);
   }
+}
+
+// What a node signs that the policy in force does not list is worth nothing to anybody.
+function isListed({ name, policy }: CosigningParts): boolean {
+  return nodesOf(policy()).some((node) => node.name === name);
 }
 
 /** From when on this node goes first with the newest head, in milliseconds of performance.now(). */

@@ -1,14 +1,17 @@
 /** What every node tells everybody: root, genesis, checkpoint and tiles of the log, health. */
 import type { Genesis } from '../registry/genesis.ts';
 import type { Root } from '../registry/root.ts';
-import { check, fail } from '../errors.ts';
+import { encodePolicies, POLICIES } from '../api/policy.ts';
+import { check } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
 import { formatCosignatureLine } from '../log/cosignature.ts';
 import { bundleBytes, parseTilePath, TILE_WIDTH, tileBytes, tileWidth } from '../log/tiles.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { App } from '../net/server.ts';
 import { cosignersOf } from '../trust/quorum.ts';
+import type { Frozen } from './freeze.ts';
 import type { Heads } from './heads.ts';
+import { policiesFrom } from './policy-chain.ts';
 import { hex } from '../bytes.ts';
 
 export interface GeneralParts {
@@ -18,6 +21,8 @@ export interface GeneralParts {
   readonly root: () => Root;
   readonly replica: Replica;
   readonly heads: Heads;
+  /** Why this node signs no heads just now (T11). */
+  readonly frozen: () => Frozen | undefined;
 }
 
 export interface Health {
@@ -29,11 +34,18 @@ export interface Health {
   readonly size: number;
   readonly quorum: { readonly size: number; readonly time: number; readonly operators: readonly string[] } | null;
   readonly halted?: { readonly code: string; readonly height: number };
+  readonly frozen?: Frozen;
 }
 
 export function generalRoutes(app: App, parts: GeneralParts): void {
   app.get('/v1/root', async (_request, reply) => reply.type('application/cbor').send(parts.root().bytes));
   app.get('/v1/genesis', async (_request, reply) => reply.type('application/cbor').send(parts.genesis.bytes));
+  app.get<{ Querystring: { from?: string } }>(POLICIES, async (request, reply) => {
+    const { from = '2' } = request.query;
+    check(/^\d{1,15}$/.test(from), 'API_QUERY_INVALID');
+    const body = encodePolicies(policiesFrom(parts.replica, Number(from)));
+    return reply.header('cache-control', 'no-cache').type('application/cbor').send(body);
+  });
   app.get('/healthz', async (_request, reply) => {
     const health = healthOf(parts);
     return reply.code(health.status === 'ok' ? 200 : 503).header('cache-control', 'no-store').send(health);
@@ -56,7 +68,8 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
   });
 }
 
-export function healthOf({ name, roles, root, replica, heads }: GeneralParts): Health {
+export function healthOf({ name, roles, root, replica, heads, frozen }: GeneralParts): Health {
+  const freeze = frozen();
   const halt = replica.halted();
   const quorum = heads.hasQuorum() ? heads.quorum() : undefined;
   const { height, size } = replica.head();
@@ -69,6 +82,7 @@ export function healthOf({ name, roles, root, replica, heads }: GeneralParts): H
     size,
     quorum: quorum ? { size: quorum.head.size, time: quorum.time, operators: quorum.operators } : null,
     ...(halt && { halted: { code: halt.code, height: halt.height } }),
+    ...(freeze && { frozen: freeze }),
   };
 }
 
@@ -76,9 +90,10 @@ export function healthOf({ name, roles, root, replica, heads }: GeneralParts): H
 function signedCheckpoint({ root, replica, heads }: GeneralParts): string {
   const { head, cosignatures } = heads.quorum();
   const cosigners = cosignersOf(root());
-  const lines = cosignatures.map((cosignature) => {
-    const signer = cosigners.get(hex(cosignature.keyId)) ?? fail('NODE_PEER_UNKNOWN');
-    return formatCosignatureLine(signer.name, cosignature);
+  // Those of operators that have left since then are nobody's any more.
+  const lines = cosignatures.flatMap((cosignature) => {
+    const signer = cosigners.get(hex(cosignature.keyId));
+    return signer ? [formatCosignatureLine(signer.name, cosignature)] : [];
   });
   check(lines.length > 0, 'NODE_NO_QUORUM');
   return `${formatCheckpoint({ origin: replica.origin, size: head.size, root: head.root })}\n${lines.join('')}`;

@@ -37,6 +37,8 @@ export class Heads {
   /** By signer, then by size. */
   readonly #bySigner = new Map<string, Map<number, NamedCosignature>>();
   readonly #newest = new Map<string, NamedCosignature>();
+  /** The key under which a name's cosignatures were checked. */
+  readonly #keys = new Map<string, Uint8Array>();
   readonly #listeners = new Set<() => void>();
   #quorum: QuorumHead | undefined;
   #receipted: Head | undefined;
@@ -64,6 +66,7 @@ export class Heads {
       signature: cosignature.signature,
     });
     this.#checkAgainstOwn(size, root);
+    this.#keys.set(name, signer.node.cosigner.bytes);
     // Below the quorum's head nothing is waited for any more.
     if (size < (this.#quorum?.head.size ?? 0)) return false;
     this.#keep(cosignature);
@@ -135,6 +138,18 @@ export class Heads {
       operators: chosen.map(({ name }) => operatorOf(name)).toSorted(),
       time: Math.min(...chosen.map(({ time }) => time)),
     };
+  }
+
+  /** Forgets what nodes signed with keys that the policy in force does not list. */
+  policyChanged(): void {
+    const listed = new Map(nodesOf(this.#root().policy).map(({ name, node }) => [name, node.cosigner]));
+    for (const name of this.#bySigner.keys()) {
+      const before = this.#keys.get(name);
+      const now = listed.get(name);
+      if (before && now && equal(before, now.bytes)) continue;
+      this.#bySigner.delete(name);
+      this.#newest.delete(name);
+    }
   }
 
   #compact({ name, time, signature }: NamedCosignature): Cosignature {

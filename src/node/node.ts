@@ -74,12 +74,18 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: 16 }));
   const peers = new Peers(client, root, config.node, stop.signal);
   const heads = new Heads(replica, root, config.node);
-  replica.onHead(() => heads.refresh());
-  const orders = replica.orderer().name === config.node;
+  let { version } = root().policy;
+  replica.onHead(() => {
+    if (root().policy.version !== version) heads.policyChanged();
+    ({ version } = root().policy);
+    heads.refresh();
+  });
   const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db'), {
     onCommit: (when) => faultPoint?.(`node.commit.${when}`),
   }));
   const images = new Images(nodeDatabase, replica);
+  const urgent = new UrgentStatements(nodeDatabase, replica);
+  const appointment = new Appointment(nodeDatabase, replica);
   const store = await openDiskStore(join(config.data, 'blocks'), {
     onDamaged: (cid) => logger.warn('a damaged block was removed', { cid: hex(cid) }),
     ...(faultPoint && { faultPoint }),
@@ -97,18 +103,46 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   });
 
   // Serving comes before ordering and following: the others' cosigners wait for this node's answers.
-  const ledger = lateLedger(replica);
-  const general: GeneralParts = { name: config.node, roles: self.node.roles, genesis, root, replica, heads };
+  const engine = new Engine({
+    self: config.node,
+    replica,
+    peers,
+    appointment,
+    key: keys.statement,
+    clock,
+    logger,
+    acknowledged: () => (heads.hasQuorum() ? heads.quorum().head.size : 0),
+  });
+  const ledger = engine.port();
+  const frozen = (): Frozen | undefined =>
+    freezeOf({
+      now: clock(),
+      maxHold: root().policy.maxHold,
+      heardAt: engine.heardAt(),
+      waitingSince: urgent.waitingSince(),
+    });
+  const general: GeneralParts = { name: config.node, roles: self.node.roles, genesis, root, replica, heads, frozen };
   const submission = {
     replica,
-    ledger: ledger.port,
+    ledger,
     heads,
+    urgent,
+    clock,
     receiptKey: keys.receipt,
     receiptWaitMs: options.receiptWaitMs ?? 10_000,
   };
   const server = cleanup.use(createNodeServer(config, keys, root, logger));
   generalRoutes(server.app, general);
-  peerRoutes(server.app, { ledger: ledger.port, heads, root, orders, stop: stop.signal });
+  peerRoutes(server.app, {
+    ledger,
+    heads,
+    root,
+    orders: () => engine.orders(),
+    urgent,
+    appointment,
+    clock,
+    stop: stop.signal,
+  });
   registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
   if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore });
   if (self.node.roles.includes('retrieval')) {
@@ -128,7 +162,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const holding = new Holding({
     name: config.node,
     replica,
-    ledger: ledger.port,
+    ledger,
     images,
     imageStore,
     statementKey: keys.statement,
@@ -143,17 +177,14 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     heads,
     peers,
     policy: () => root().policy,
+    frozen,
     clock,
     logger,
     recordIsMine: options.cosignerRecordIsMine ?? false,
   };
-  const engine = cleanup.use(new AsyncDisposableStack());
-  const order = async (): Promise<void> => {
-    const parts = { replica, peers, keys, clock, logger, signal: stop.signal };
-    ledger.ready(engine.use(await startLedger(orders, parts)));
-  };
   const running = [
-    order(),
+    engine.run(stop.signal),
+    spread({ self: config.node, replica, ledger, peers, urgent, appointment, logger }, stop.signal),
     cosign(cosigning, stop.signal),
     exchange(cosigning, stop.signal),
     holding.run(bell, stop.signal),
@@ -163,7 +194,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     stop.abort();
     await Promise.allSettled(running);
   });
-  logger.info('node started', { node: config.node, port, mode: root().policy.mode, orders });
+  logger.info('node started', { node: config.node, port, mode: root().policy.mode, orders: engine.orders() });
   const owned = cleanup.move();
   return {
     port,
@@ -211,79 +242,3 @@ function createNodeServer(config: NodeConfig, keys: NodeKeys, root: () => Root, 
     },
   });
 }
-
-/** The engine's port before the engine runs: blocks are served, submissions wait for nobody. */
-function lateLedger(replica: Replica): { readonly port: Ledger; ready(ledger: Ledger): void } {
-  let engine: Ledger | undefined;
-  const source = replicaSource(replica);
-  return {
-    port: {
-      submit: (group) => (engine ?? fail('NODE_ORDERER_UNREACHABLE', 'the engine is starting')).submit(group),
-      blocks: (from, waitMs, signal) => source.blocks(from, waitMs, signal),
-      status: () => (engine ?? fail('NODE_ORDERER_UNREACHABLE')).status(),
-      onHead: (listener) => replica.onHead(listener),
-      [Symbol.asyncDispose]: async () => undefined,
-    },
-    ready(ledger) {
-      engine = ledger;
-    },
-  };
-}
-
-interface LedgerParts {
-  readonly replica: Replica;
-  readonly peers: Peers;
-  readonly keys: NodeKeys;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-}
-
-async function startLedger(orders: boolean, parts: LedgerParts): Promise<Ledger> {
-  const { replica, peers, keys, clock, logger, signal } = parts;
-  if (!orders) return followOrderer(parts);
-  const { policy } = policyInForce(replica.view());
-  const n = policy.operators.length;
-  const own = replica.orderer().operator.name;
-  // T12: an orderer first takes over what followers hold of its own chain. A network that has not begun has none.
-  await recover({
-    replica,
-    sources: peers
-      .others()
-      .filter(({ operator }) => n === 1 || operator.name !== own)
-      .map((peer) => ({ ...sourceOf(peers, peer), operator: peer.operator.name })),
-    needed: n - faulty(n) - 1,
-    signal,
-    logger,
-  });
-  return createLocalLedger({ replica, key: keys.statement, clock, logger });
-}
-
-function followOrderer({ replica, peers, logger }: LedgerParts): Ledger {
-  const orderer = replica.orderer();
-  return createFollowingLedger({
-    replica,
-    source: sourceOf(peers, orderer),
-    logger,
-    forward: async (group) => {
-      const body = encodeGroup(
-        group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
-      );
-      try {
-        return await peers.order(orderer, body, 15_000);
-      } catch (error) {
-        // What the orderer says of itself, or says unintelligibly, is not about the statements.
-        if (/^(NET|NODE|CBOR|INTERNAL)/.test(codeOf(error) ?? '')) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
-        throw error;
-      }
-    },
-  });
-}
-
-function sourceOf(peers: Peers, peer: NamedNode): BlockSource {
-  return {
-    blocks: (from, waitMs, signal) =>
-      peers.blocks(peer, from, waitMs, signal ?? new AbortController().signal),
-  };
-}
-

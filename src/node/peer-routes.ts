@@ -7,24 +7,32 @@ import {
   encodeOrdered,
   PEER_BLOCKS,
   PEER_COSIGNATURES,
+  PEER_STATEMENTS,
+  PEER_TAKEOVER,
   PEER_TRANSACTIONS,
 } from '../api/peer.ts';
 import { MAX_REGISTRATION } from '../api/registration.ts';
+import type { Clock } from '../clock.ts';
 import { check } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { App, Request } from '../net/server.ts';
 import { peerSpki } from '../net/server.ts';
 import { nodesOf } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
+import type { Appointment } from './appointment.ts';
 import type { Heads } from './heads.ts';
 import { parseGroup } from './submission.ts';
+import type { UrgentStatements } from './urgent-statements.ts';
 
 export interface PeerParts {
   readonly ledger: Ledger;
   readonly heads: Heads;
   readonly root: () => Root;
   /** Whether this node is the orderer. */
-  readonly orders: boolean;
+  readonly orders: () => boolean;
+  readonly urgent: UrgentStatements;
+  readonly appointment: Appointment;
+  readonly clock: Clock;
   /** Ends what waits when the node stops. */
   readonly stop: AbortSignal;
 }
@@ -43,7 +51,7 @@ export function peerRoutes(app: App, parts: PeerParts): void {
   };
   const options = { onRequest: onlyPeers };
   app.post(PEER_TRANSACTIONS, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
-    check(parts.orders, 'NODE_ROLE', 'this node does not order');
+    check(parts.orders(), 'NODE_ROLE', 'this node does not order');
     const placements = await parts.ledger.submit(parseGroup(request.body as Uint8Array));
     return reply.type('application/cbor').send(encodeOrdered(placements));
   });
@@ -60,6 +68,14 @@ export function peerRoutes(app: App, parts: PeerParts): void {
       .catch((error: unknown) => (over.signal.aborted ? [] : Promise.reject(error as Error)))
       .finally(() => parts.stop.removeEventListener('abort', end));
     return reply.type('application/cbor').send(encodeBlocks(blocks));
+  });
+  app.post(PEER_STATEMENTS, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
+    parts.urgent.keep(parseGroup(request.body as Uint8Array), parts.clock());
+    return reply.code(204).send();
+  });
+  app.post(PEER_TAKEOVER, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
+    parts.appointment.promise(request.body as Uint8Array, peerSpki(request) ?? new Uint8Array());
+    return reply.code(204).send();
   });
   app.post(PEER_COSIGNATURES, options, async (request, reply) => {
     parts.heads.add(decodeCosignature(request.body as Uint8Array));

@@ -7,10 +7,13 @@ import {
   encodeCosignature,
   MAX_BLOCKS_ANSWER,
   PEER_COSIGNATURES,
+  PEER_STATEMENTS,
+  PEER_TAKEOVER,
   PEER_TRANSACTIONS,
   type NamedCosignature,
   type OrderedStatement,
 } from '../api/peer.ts';
+import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import type { Client } from '../net/client.ts';
 import { nodesOf, type NamedNode } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
@@ -74,17 +77,46 @@ export class Peers {
     return decodeBlocks(body);
   }
 
-  /** Errors: NET_*. */
-  async tellCosignature(peer: NamedNode, cosignature: NamedCosignature): Promise<void> {
+  /** policy.change statements from a version on. Errors: NET_*, CBOR_*. */
+  async policies(
+    peer: NamedNode,
+    from: number,
+    signal?: AbortSignal,
+  ): Promise<readonly Uint8Array[]> {
+    const { body } = await this.#client.request({
+      url: peer.node.url + policiesPath(from),
+      maxBytes: MAX_POLICIES_ANSWER,
+      timeoutMs: 10_000,
+      signal: signal ? AbortSignal.any([signal, this.#stop]) : this.#stop,
+    });
+    return decodePolicies(body);
+  }
+
+  /** Hands on a group that may not be held back (T11). Errors: NET_*, and what the peer refuses it with. */
+  async tellStatements(peer: NamedNode, group: Uint8Array): Promise<void> {
+    await this.#tell(peer, PEER_STATEMENTS, group, 10_000);
+  }
+
+  /** Asks a peer to follow this node as the orderer that a policy.change appoints (T12). Errors: NET_*, NODE_*. */
+  async takeOver(peer: NamedNode, statement: Uint8Array): Promise<void> {
+    await this.#tell(peer, PEER_TAKEOVER, statement, 10_000);
+  }
+
+  async #tell(peer: NamedNode, path: string, body: Uint8Array, timeoutMs: number): Promise<void> {
     await this.#client.request({
       method: 'POST',
-      url: peer.node.url + PEER_COSIGNATURES,
+      url: peer.node.url + path,
       headers: CBOR,
-      body: encodeCosignature(cosignature),
+      body,
       maxBytes: 4096,
-      timeoutMs: 5_000,
+      timeoutMs,
       signal: this.#stop,
     });
+  }
+
+  /** Errors: NET_*. */
+  async tellCosignature(peer: NamedNode, cosignature: NamedCosignature): Promise<void> {
+    await this.#tell(peer, PEER_COSIGNATURES, encodeCosignature(cosignature), 5_000);
   }
 
   /** Errors: NET_*, CBOR_*. */

@@ -1,23 +1,26 @@
 /** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
 import { hex } from '../bytes.ts';
 import { decodeGroup, uploadPath, type Registered, type RegisteredEntry } from '../api/registration.ts';
-import { check, codeOf, fail, type FirmamentError } from '../errors.ts';
+import type { Clock } from '../clock.ts';
+import { check, fail } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Placement } from '../ledger/committed-ledger.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { createReceipt } from '../log/receipt.ts';
 import type { PrivateKey } from '../crypto/key.ts';
-import { apply } from '../registry/apply.ts';
 import { parseAnchor } from '../registry/rules/image-anchor.ts';
 import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
-import { overlay } from '../registry/view.ts';
 import type { Heads } from './heads.ts';
+import { refusal } from './refusal.ts';
+import type { UrgentStatements } from './urgent-statements.ts';
 
 export interface SubmissionParts {
   readonly replica: Replica;
   readonly ledger: Ledger;
   readonly heads: Heads;
   readonly receiptKey: PrivateKey;
+  readonly urgent: UrgentStatements;
+  readonly clock: Clock;
   /** How long an author waits for k cosignatures before it is told to come back, milliseconds. */
   readonly receiptWaitMs: number;
 }
@@ -35,6 +38,8 @@ export interface Submitted extends Registered {
 export async function submit(parts: SubmissionParts, body: Uint8Array): Promise<Submitted> {
   const group = parseGroup(body);
   await checkAcceptable(parts, group);
+  // T11: from here on every node sees to it that the orderer does not hold it back.
+  parts.urgent.keep(group, parts.clock());
   const placements = await parts.ledger.submit(group);
   check(placements.length === group.length, 'NODE_ORDERER_UNREACHABLE', 'not a place for each statement');
   const complete = await cosigned(parts, group);
@@ -64,19 +69,6 @@ async function checkAcceptable({ replica }: SubmissionParts, group: readonly Tra
   await nextHead(replica, 300);
   const second = refusal(replica, group);
   if (second) throw second;
-}
-
-function refusal(replica: Replica, group: readonly Transaction[]): FirmamentError | undefined {
-  const fresh = group.filter(({ statement }) => !replica.find(statement.signingDigest));
-  const view = overlay(replica.view());
-  const { height, size, time } = replica.head();
-  try {
-    fresh.forEach((transaction, i) => apply(view, transaction, { height: height + 1, time, index: size + i }));
-    return undefined;
-  } catch (error) {
-    if (codeOf(error)) return error as FirmamentError;
-    throw error;
-  }
 }
 
 async function nextHead(replica: Replica, timeoutMs: number): Promise<void> {
