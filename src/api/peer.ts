@@ -8,6 +8,10 @@ import { MAX_BLOCK } from '../registry/block.ts';
 export const PEER_TRANSACTIONS = '/v1/peer/transactions';
 export const PEER_BLOCKS = '/v1/peer/blocks';
 export const PEER_COSIGNATURES = '/v1/peer/cosignatures';
+/** Withdrawals, revocations and policy changes, from node to node (T11). */
+export const PEER_STATEMENTS = '/v1/peer/statements';
+/** A policy.change, by the node that it appoints to order (T12). */
+export const PEER_TAKEOVER = '/v1/peer/takeover';
 export const MAX_BLOCKS_ANSWER = MAX_BLOCK + 65_536;
 
 /** One node's cosignature of one head. `name` is OPERATOR/NODE, `time` POSIX seconds. */

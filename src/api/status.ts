@@ -27,8 +27,13 @@ const STATUS: Partial<Record<Code, number>> = {
   NODE_ORDERER_UNREACHABLE: 503,
   NODE_IMAGE_INCOMPLETE: 503,
   LEDGER_BUSY: 503,
-  LEDGER_CLOSED: 503,
   LEDGER_HALTED: 503,
+  LEDGER_CLOSED: 503,
+  LEDGER_NOT_ORDERER: 503,
+  LEDGER_SUPERSEDED: 503,
+  NODE_TAKEOVER_INVALID: 403,
+  POLICY_APPROVALS: 403,
+  POLICY_VERSION: 409,
   DATABASE_FULL: 507,
   DATABASE_IO: 503,
   STORE_FULL: 507,
@@ -37,7 +42,7 @@ const STATUS: Partial<Record<Code, number>> = {
 
 // What a caller sent, judged by its form or by the ledger's rules.
 const CALLERS_FAULT =
-  /^(API|BYTES|CBOR|COSE|CRYPTO|SUIT|STATEMENT|AUTHOR|LINE|RELEASE|ATTACHMENT|ANCHOR|HOLD|LOG|STORE)_/;
+  /^(API|BYTES|CBOR|COSE|CRYPTO|SUIT|STATEMENT|AUTHOR|LINE|RELEASE|ATTACHMENT|ANCHOR|HOLD|LOG|STORE|POLICY)_/;
 
 /** Undefined for what is not the caller's business. */
 export function httpStatus(code: Code): number | undefined {

@@ -80,9 +80,9 @@ async function appendAll(
   check(blocks.length === 0 || replica.head().height > before, 'LEDGER_OUT_OF_ORDER');
 }
 
-/** What one node holds, and whose node it is. */
+/** What one node holds, and whose node it is; null: one of the asker's own operator, which is counted already. */
 export interface HeldBlocks extends BlockSource {
-  readonly operator: string;
+  readonly operator: string | null;
 }
 
 export interface RecoverOptions {
@@ -116,7 +116,9 @@ export async function recover(options: RecoverOptions): Promise<void> {
         logger.warn('a follower could not be asked for blocks', { code: codeOf(error), error });
       }
     }
-    if (new Set([...answered].map(({ operator }) => operator)).size >= needed) return;
+    const operators = new Set([...answered].map(({ operator }) => operator));
+    operators.delete(null);
+    if (operators.size >= needed) return;
     await sleep(backoffMs, undefined, { signal });
   }
 }

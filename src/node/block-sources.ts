@@ -1,0 +1,71 @@
+/** Other nodes as sources of blocks: the orderer while it answers, the others when it does not (T12). */
+import { codeOf } from '../errors.ts';
+import type { HeldBlocks } from '../ledger/follow.ts';
+import type { BlockSource } from '../ledger/ledger.ts';
+import type { Neighbour } from '../ledger/rival-history.ts';
+import type { NamedNode } from '../registry/policy.ts';
+import type { Peers } from './peers.ts';
+
+const NEVER = new AbortController().signal;
+
+export function neighbourOf(peers: Peers, peer: NamedNode): Neighbour {
+  return {
+    blocks: (from, waitMs, signal) => peers.blocks(peer, from, waitMs, signal ?? NEVER),
+    policies: (from, signal) => peers.policies(peer, from, signal),
+  };
+}
+
+/**
+ * The orderer's blocks; while it cannot be reached, those that others have of them. `onHeard`: the orderer itself
+ * answered.
+ */
+export function withFailover(
+  peers: Peers,
+  orderer: NamedNode,
+  others: () => readonly NamedNode[],
+  onHeard: () => void,
+): BlockSource {
+  let turn = 0;
+  return {
+    async blocks(from, waitMs, signal = NEVER) {
+      try {
+        const blocks = await peers.blocks(orderer, from, waitMs, signal);
+        onHeard();
+        return blocks;
+      } catch (error) {
+        signal.throwIfAborted();
+        const list = others().filter(({ name }) => name !== orderer.name);
+        // Another one first each time: one that gives what is refused must not be asked alone.
+        const first = list.length === 0 ? 0 : turn++ % list.length;
+        for (const peer of [...list.slice(first), ...list.slice(0, first)]) {
+          const blocks = await peers.blocks(peer, from, 0, signal).catch((cause: unknown) => {
+            if (!codeOf(cause)) throw cause;
+            return [];
+          });
+          signal.throwIfAborted();
+          if (blocks.length > 0) return blocks;
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+/** What a peer holds, asked for once `first` was done with it. */
+export function heldBy(
+  peers: Peers,
+  peer: NamedNode,
+  own: string,
+  first: (neighbour: Neighbour) => Promise<void>,
+): HeldBlocks {
+  const neighbour = neighbourOf(peers, peer);
+  let ready = false;
+  return {
+    operator: peer.operator.name === own ? null : peer.operator.name,
+    async blocks(from, waitMs, signal) {
+      if (!ready) await first(neighbour);
+      ready = true;
+      return neighbour.blocks(from, waitMs, signal);
+    },
+  };
+}

@@ -1,0 +1,248 @@
+/**
+ * The local engine on a node, whatever part it has in it: it orders, follows, or takes over from an orderer that is gone,
+ * and changes when the policy in force does (T12).
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
+import type { PrivateKey } from '../crypto/key.ts';
+import { check, codeOf, fail } from '../errors.ts';
+import { createFollowingLedger, recover } from '../ledger/follow.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { createLocalLedger } from '../ledger/local.ts';
+import { replicaSource } from '../ledger/replica-source.ts';
+import type { Replica } from '../ledger/replica.ts';
+import { followPolicy, type Neighbour } from '../ledger/rival-history.ts';
+import type { Logger } from '../logger.ts';
+import { faulty } from '../registry/policy.ts';
+import { policyInForce } from '../registry/state.ts';
+import { parseStatement, type Transaction } from '../registry/statement.ts';
+import { encodeGroup } from '../api/registration.ts';
+import type { Appointment } from './appointment.ts';
+import { heldBy, neighbourOf, withFailover } from './block-sources.ts';
+import { dutyOf, sameDuty, type Duty } from './duty.ts';
+import type { Peers } from './peers.ts';
+
+export interface EngineParts {
+  /** OPERATOR/NODE. */
+  readonly self: string;
+  readonly replica: Replica;
+  readonly peers: Peers;
+  readonly appointment: Appointment;
+  /** The node's statement key: signs blocks where it orders. */
+  readonly key: PrivateKey;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Size of the newest head that k operators are known to have cosigned. */
+  readonly acknowledged: () => number;
+}
+
+const ORDER_MS = 15_000;
+const MAX_POLL_MS = 20_000;
+/** Between two questions to other nodes whether another policy is in force there. */
+const WATCH_MS = 2_000;
+const AGAIN_MS = 500;
+
+export class Engine {
+  readonly #parts: EngineParts;
+  #ledger: Ledger | undefined;
+  #duty: Duty;
+  #answeredAt = 0;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    this.#duty = this.#dutyNow();
+  }
+
+  #dutyNow(): Duty {
+    const { self, replica, appointment } = this.#parts;
+    return dutyOf(self, replica, appointment.appointed());
+  }
+
+  /** Whether this node orders, now or as soon as it has caught up. */
+  orders(): boolean {
+    return this.#duty.kind === 'order';
+  }
+
+  /** When the orderer was heard last, POSIX seconds: it answered, or made the newest block here (T11). */
+  heardAt(): number {
+    const { clock, replica } = this.#parts;
+    if (this.orders()) return clock();
+    return Math.max(this.#answeredAt, Math.min(clock(), replica.head().time));
+  }
+
+  /** The engine's port, whatever runs behind it. Errors of `submit`: NODE_ORDERER_UNREACHABLE while nothing does. */
+  port(): Ledger {
+    const { replica } = this.#parts;
+    const source = replicaSource(replica);
+    const running = (): Ledger =>
+      this.#ledger ?? fail('NODE_ORDERER_UNREACHABLE', 'the engine is starting');
+    return {
+      submit: async (group) => {
+        check(replica.halted() === undefined, 'LEDGER_HALTED');
+        return running().submit(group);
+      },
+      blocks: source.blocks,
+      status: () => running().status(),
+      onHead: (listener) => replica.onHead(listener),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  /** Runs until the signal is aborted or the replica halts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { replica, appointment, logger } = this.#parts;
+    while (!signal.aborted && !replica.halted()) {
+      const duty = this.#dutyNow();
+      this.#duty = duty;
+      const change = new AbortController();
+      const look = (): void => {
+        if (replica.halted() || !sameDuty(this.#dutyNow(), duty)) change.abort();
+      };
+      using watching = new DisposableStack();
+      watching.defer(replica.onHead(look));
+      // At once: after a promise nothing of another orderer may be appended.
+      watching.defer(appointment.onChange(look));
+      const over = AbortSignal.any([signal, change.signal]);
+      try {
+        logger.info('duty', {
+          duty: duty.kind,
+          ...(duty.kind === 'follow' && { orderer: duty.orderer.name }),
+        });
+        await this.#perform(duty, over);
+      } catch (error) {
+        if (over.aborted) continue;
+        if (replica.halted()) break;
+        logger.error('the engine failed', { duty: duty.kind, code: codeOf(error), error });
+        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+    const halt = replica.halted();
+    if (halt) logger.error('the ledger halted', { code: halt.code, height: halt.height });
+  }
+
+  async #perform(duty: Duty, over: AbortSignal): Promise<void> {
+    if (duty.kind === 'take over') return this.#takeOver(over);
+    const ledger = duty.kind === 'order' ? await this.#order(over) : this.#follow(duty);
+    this.#ledger = ledger;
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      // Stops within this turn: what was promised holds from here on.
+      this.#ledger = undefined;
+      void ledger[Symbol.asyncDispose]().then(resolve);
+    };
+    if (over.aborted) end();
+    else over.addEventListener('abort', end, { once: true });
+    await Promise.all([ended, this.#watch(duty, over)]);
+  }
+
+  // T12: an orderer first takes over what others hold of its own chain. A network that has not begun has none.
+  async #order(over: AbortSignal): Promise<Ledger> {
+    const { replica, key, clock, logger } = this.#parts;
+    await this.#recover(over, (neighbour) => this.#followPolicy(neighbour, over));
+    return createLocalLedger({ replica, key, clock, logger });
+  }
+
+  async #recover(
+    over: AbortSignal,
+    first: (neighbour: Neighbour, name: string) => Promise<void>,
+  ): Promise<void> {
+    const { self, replica, peers, logger } = this.#parts;
+    const own = self.split('/', 1)[0] ?? self;
+    const n = policyInForce(replica.view()).policy.operators.length;
+    await recover({
+      replica,
+      sources: peers
+        .others()
+        .map((peer) => heldBy(peers, peer, own, (neighbour) => first(neighbour, peer.name))),
+      needed: n - faulty(n) - 1,
+      signal: over,
+      logger,
+    });
+    over.throwIfAborted();
+  }
+
+  async #followPolicy(neighbour: Neighbour, over: AbortSignal): Promise<void> {
+    const { replica, acknowledged } = this.#parts;
+    await followPolicy(replica, neighbour, acknowledged, over);
+  }
+
+  #follow({ orderer, promised }: Duty & { readonly kind: 'follow' }): Ledger {
+    const { replica, peers, clock, logger } = this.#parts;
+    const { maxHold } = policyInForce(replica.view()).policy;
+    const source = withFailover(
+      peers,
+      orderer,
+      () => (promised ? [] : peers.others()),
+      () => {
+        this.#answeredAt = clock();
+      },
+    );
+    return createFollowingLedger({
+      replica,
+      source,
+      logger,
+      // An idle orderer is heard several times within maxHold.
+      waitMs: Math.min(MAX_POLL_MS, maxHold * 250),
+      forward: async (group) => {
+        try {
+          return await peers.order(orderer, groupBytes(group), ORDER_MS);
+        } catch (error) {
+          if (isAboutOrderer(error)) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
+          throw error;
+        }
+      },
+    });
+  }
+
+  // Another policy may be in force elsewhere: this node was away, or its orderer was replaced.
+  async #watch(duty: Duty, over: AbortSignal): Promise<void> {
+    const { peers, logger } = this.#parts;
+    for (let turn = 0; ; turn++) {
+      await sleep(WATCH_MS, undefined, { signal: over }).catch(() => undefined);
+      if (over.aborted) return;
+      const promised = duty.kind === 'follow' && duty.promised;
+      const asked = peers.others().filter(({ name }) => !promised || name === duty.orderer.name);
+      const peer = asked[turn % Math.max(1, asked.length)];
+      if (!peer) continue;
+      try {
+        await this.#followPolicy(neighbourOf(peers, peer), over);
+      } catch (error) {
+        if (over.aborted || codeOf(error)?.startsWith('NET_')) continue;
+        logger.warn('a policy could not be followed', {
+          peer: peer.name,
+          code: codeOf(error),
+          error,
+        });
+      }
+    }
+  }
+
+  // T12: the longest chain that n - f operators hold, who follow nobody else any more; then the block that says so.
+  async #takeOver(over: AbortSignal): Promise<void> {
+    const { self, replica, peers, appointment, key, clock, logger } = this.#parts;
+    const bytes = appointment.statement() ?? fail('NODE_TAKEOVER_INVALID');
+    const { version } = policyInForce(replica.view()).policy;
+    const named = new Map(peers.others().map((peer) => [peer.name, peer]));
+    await this.#recover(over, async (_neighbour, name) => {
+      await peers.takeOver(named.get(name) ?? fail('NODE_PEER_UNKNOWN'), bytes);
+    });
+    if (policyInForce(replica.view()).policy.version !== version) return;
+    const { head } = replica.propose(
+      [[{ statement: parseStatement(bytes), attachment: null }]],
+      clock(),
+      key,
+    );
+    logger.info('took over the ledger', { node: self, height: head?.height });
+  }
+}
+
+function groupBytes(group: readonly Transaction[]): Uint8Array {
+  return encodeGroup(
+    group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
+  );
+}
+
+// What the orderer says of itself, or says unintelligibly, is not about the statements.
+function isAboutOrderer(error: unknown): boolean {
+  return /^(NET|NODE|CBOR|INTERNAL|LEDGER_(CLOSED|HALTED|NOT_ORDERER))/.test(codeOf(error) ?? '');
+}

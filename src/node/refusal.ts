@@ -1,0 +1,25 @@
+/** What the rules say of a group on this node's own state, before anybody orders it. */
+import { codeOf, type FirmamentError } from '../errors.ts';
+import type { Replica } from '../ledger/replica.ts';
+import { apply } from '../registry/apply.ts';
+import type { Transaction } from '../registry/statement.ts';
+import { overlay } from '../registry/view.ts';
+
+/** Why the statements that are not on the ledger yet would be refused as the next ones; undefined: they would not. */
+export function refusal(
+  replica: Replica,
+  group: readonly Transaction[],
+): FirmamentError | undefined {
+  const fresh = group.filter(({ statement }) => !replica.find(statement.signingDigest));
+  const view = overlay(replica.view());
+  const { height, size, time } = replica.head();
+  try {
+    fresh.forEach((transaction, i) =>
+      apply(view, transaction, { height: height + 1, time, index: size + i }),
+    );
+    return undefined;
+  } catch (error) {
+    if (codeOf(error)) return error as FirmamentError;
+    throw error;
+  }
+}
