@@ -8,7 +8,7 @@ import { SimulatedDisk } from '../../src/device/simulated-disk.ts';
 import { openSlots, type Slots } from '../../src/device/slots.ts';
 import { openDeviceState, type DeviceStateFile } from '../../src/device/state.ts';
 import { FirmamentError } from '../../src/errors.ts';
-import { lineText } from '../../src/registry/line.ts';
+import { lineText, type Line } from '../../src/registry/line.ts';
 import {
   CLASS,
   VENDOR,
@@ -21,19 +21,31 @@ import { envelopeOf, NOW, proveLine, type ProofOptions } from './sample-proof.ts
 
 /** What a node answers; each may throw. */
 export interface SampleAnswers {
-  readonly latest: () => Uint8Array;
+  readonly latest: (line: Line) => Uint8Array;
   readonly release: (digest: Uint8Array) => Uint8Array;
   readonly image: (sha256: Uint8Array) => Uint8Array;
+}
+
+/** How its maker made it. */
+export interface SampleMaking {
+  readonly staleInstall?: Provisioning['staleInstall'];
+  /** Lines of the author, in order; its one line unless said otherwise. */
+  readonly lines?: readonly Line[];
 }
 
 export class SampleDevice {
   readonly disk: SimulatedDisk;
   readonly events: AgentEvent[] = [];
+  /** Signed reports that it sent. */
+  readonly reports: Uint8Array[] = [];
   readonly slots: Slots;
   readonly state: DeviceStateFile;
   readonly bootloader: Bootloader;
   readonly #provisioning: Provisioning;
   #clock = NOW;
+  /** Of the owner, to the next rounds. */
+  consent = false;
+  retry = false;
 
   private constructor(
     disk: SimulatedDisk,
@@ -52,17 +64,19 @@ export class SampleDevice {
     ledger: SampleLedger,
     author: SampleAuthor,
     disk = new SimulatedDisk(),
+    made: SampleMaking = {},
   ): Promise<SampleDevice> {
-    const { line, key } = author;
+    const { key } = author;
+    const lines = made.lines ?? [author.line];
     const provisioning: Provisioning = {
       name: 'device',
       model: 'model',
       vendorId: VENDOR,
       classId: CLASS,
-      lines: [{ line, text: lineText(line), anchor: key.publicKey }],
+      lines: lines.map((line) => ({ line, text: lineText(line), anchor: key.publicKey })),
       root: ledger.root,
       floor: 0,
-      staleInstall: 'never',
+      staleInstall: made.staleInstall ?? 'never',
       keyFile: 'device.key',
     };
     const state = await openDeviceState({ directory: 'state', floor: 0, files: disk });
@@ -89,10 +103,11 @@ export class SampleDevice {
       state: this.state,
       slots: this.slots,
       bootloader: this.bootloader,
-      nodes: nodes.map((answers, i) => access(`node/${i}`, answers)),
+      nodes: nodes.map((answers, i) => access(`node/${i}`, answers, this.reports)),
       key: sampleKey('device'),
       clock: () => this.#clock,
-      consent: false,
+      consent: this.consent,
+      retry: this.retry,
       onEvent: (event) => void this.events.push(event),
     });
     return agent.poll();
@@ -105,10 +120,10 @@ export class SampleDevice {
   }
 }
 
-function access(name: string, answers: SampleAnswers): NodeAccess {
+function access(name: string, answers: SampleAnswers, reports: Uint8Array[]): NodeAccess {
   return {
     name,
-    latest: async () => answers.latest(),
+    latest: async (line) => answers.latest(line),
     release: async (_line, digest) => answers.release(digest),
     image: (sha256) => ({
       name,
@@ -116,7 +131,7 @@ function access(name: string, answers: SampleAnswers): NodeAccess {
         yield answers.image(sha256).subarray(offset, offset + length);
       },
     }),
-    report: async () => undefined,
+    report: async (bytes) => void reports.push(bytes),
   };
 }
 

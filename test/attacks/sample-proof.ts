@@ -28,6 +28,8 @@ export interface ProofOptions {
   /** Operators, or OPERATOR/NODE, whose cosigners sign. */
   readonly signers?: readonly string[];
   readonly time?: number;
+  /** Of each signer, where they differ. */
+  readonly times?: readonly number[];
   readonly epoch?: Partial<Epoch>;
   /** Exchanges parts after everything was signed. */
   readonly tamper?: (proof: UpdateProof) => UpdateProof;
@@ -75,9 +77,10 @@ export function proveLine(
   return encodeProof(
     tamper({
       size,
-      cosignatures: signers.map((signer) => {
+      cosignatures: signers.map((signer, i) => {
         const name = signer.includes('/') ? signer : `${signer}/n`;
-        return signCosignature(cosigner(ledger, name), name, checkpoint, time);
+        const at = options.times?.[i] ?? time;
+        return signCosignature(cosigner(ledger, name), name, checkpoint, at);
       }),
       path: inclusionPath(nodeStore, epochAt, size),
       epoch: rest,
