@@ -30,19 +30,22 @@ test('T17: nor by the rule alone', () => {
   assert.throws(() => acceptRelease(judged, envelopeOf(old), null), { code: 'TRUST_NOT_NEWEST' });
 });
 
-test('T17: a waypoint is not taken for the release that was asked for', async () => {
+test('T17: not even the newest is taken for the waypoint that was asked for', async () => {
   const ledger = new SampleLedger();
   const author = ledger.author('author');
-  const way = availableRelease(ledger, author, 1n);
-  const newest = ledger.publish(author, 2n, {
-    claims: {
-      release: { version: '2.0.0', urgency: 'functional', documents: [], via: way.digest },
-    },
+  const first = availableRelease(ledger, author, 1n);
+  const device = await SampleDevice.boot(ledger, author);
+  await device.poll(honestNode(ledger, author, [first], { size: 9 }));
+  const way = availableRelease(ledger, author, 2n);
+  const about = { version: '3.0.0', urgency: 'functional', documents: [] } as const;
+  const newest = ledger.publish(author, 3n, {
+    claims: { release: { ...about, applies: [2n, 2n], via: way.digest } },
   });
   for (const operator of ['o1', 'o2']) ledger.apply(ledger.hold(operator, author, newest));
-  const honest = honestNode(ledger, author, [way, newest]);
-  const replay = { ...honest, release: () => envelopeOf(way), image: () => imageOf(1n) };
-  const device = await SampleDevice.boot(ledger, author);
-  assert.equal((await device.poll(replay)).code, 'TRUST_NOT_NEWEST');
-  assert.equal(device.runs, undefined);
+  const honest = honestNode(ledger, author, [first, way, newest], { size: 12 });
+  const other = { ...honest, release: () => envelopeOf(newest), image: () => imageOf(3n) };
+  assert.equal((await device.poll(other)).code, 'TRUST_NOT_NEWEST');
+  assert.equal(device.runs, hex(first.digest));
+  await device.poll(other, honest);
+  assert.equal(device.runs, hex(way.digest));
 });

@@ -11,6 +11,7 @@ function against(rule: string, test: string, edits: readonly Edit[]): readonly M
 const ACCEPT = 'src/trust/accept.ts';
 const QUORUM = 'src/trust/quorum.ts';
 const AUTHENTICATE = 'src/suit/authenticate.ts';
+const SIGNATURE = 'src/cose/sign1.ts';
 const COSIGNED = 'verifyCosignature(signer.node.cosigner, signer.name, checkpoint, cosignature);';
 
 export const DEMO_MUTATIONS: readonly Mutation[] = [
@@ -19,7 +20,7 @@ export const DEMO_MUTATIONS: readonly Mutation[] = [
   ]),
   ...against('T04', 'T04-forged-manifest', [
     [AUTHENTICATE, '  checkManifestDigest(envelope);\n  const blocks', '  const blocks'],
-    [AUTHENTICATE, 'if (signedBy(sign1, key, digest)) return', 'return'],
+    [SIGNATURE, "check(valid, 'COSE_SIGNATURE_INVALID');", ''],
   ]),
   ...against('T17', 'T17-old-release', [
     [ACCEPT, "check(as !== undefined, 'TRUST_NOT_NEWEST',", "check(true, 'TRUST_NOT_NEWEST',"],
@@ -43,18 +44,22 @@ export const DEMO_MUTATIONS: readonly Mutation[] = [
   ...against('T03', 'T03-foreign-line', [
     ['src/registry/rules/owned-line.ts', "check(owned || delegated, 'LINE_FOREIGN');", ''],
     [QUORUM, COSIGNED, ''],
-    [AUTHENTICATE, 'if (signedBy(sign1, key, digest)) return', 'return'],
+    [SIGNATURE, "check(valid, 'COSE_SIGNATURE_INVALID');", ''],
   ]),
   ...against('T19', 'T19-power-cut', [
-    ['src/device/slots.ts', 'await this.#save(clearInactive(this.#state));', ''],
     ['src/device/record.ts', '  await files.sync(fresh);\n', ''],
     ['src/device/record.ts', '  await files.syncFolder(folder);\n', ''],
-    [
-      'src/device/slots.ts',
-      '      const file = this.path(incoming.slot);\n      await this.files.sync(file);',
-      '      const file = this.path(incoming.slot);',
-    ],
   ]),
+  ...[
+    'await this.#save(clearInactive(this.#state));',
+    '!(await this.#holds(file, incoming.image))',
+  ].map((find): Mutation => ({
+    rule: 'T19',
+    file: 'src/device/slots.ts',
+    find,
+    replace: find.startsWith('!') ? 'false' : '',
+    tests: ['src/device/slots.test.ts'],
+  })),
   ...against('T13', 'T13-receipts', [
     ['src/node/heads.ts', 'own && equal(own.root, found.head.root)', 'true'],
     [QUORUM, 'newest.size >= root.policy.quorum', 'true'],
