@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { operatorProof, withdrawStatement } from '../author/statements.ts';
 import {
   fixtureAuthor,
@@ -211,4 +212,54 @@ test('a waypoint below lowest is no way', () => {
   scene.hold(scene.publish(2n, { applies: [1n, 1n], via: one.digest }), WIDE);
   scene.withdraw(scene.publish(3n), 2n);
   assert.equal(scene.ledger.line(scene.line)?.newest?.via, null);
+});
+
+// What refreshLine keeps up step by step, found the slow way: every release from the top down.
+function walked(releases: readonly Followed[], lowest: bigint): readonly (bigint | null)[] {
+  const live = releases
+    .toReversed()
+    .filter(({ status, sequence }) => status !== 'withdrawn' && sequence >= lowest);
+  const newest = live.find(({ status }) => status === 'available');
+  const pending = live.find(
+    ({ status, sequence }) => status === 'registered' && sequence > (newest?.sequence ?? 0n),
+  );
+  return [newest?.sequence ?? null, pending?.sequence ?? null, lowest];
+}
+
+interface Followed {
+  readonly sequence: bigint;
+  readonly release: FixtureRelease;
+  status: 'registered' | 'available' | 'withdrawn';
+}
+
+test('newest and pending are what a walk over the whole line finds, whatever happens to it', () => {
+  const step = fc.record({
+    act: fc.constantFrom('publish', 'publish', 'hold', 'withdraw'),
+    which: fc.nat(20),
+    raise: fc.integer({ min: 0, max: 2 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 24 }), (steps) => {
+      const scene = new Scene();
+      const releases: Followed[] = [];
+      let lowest = 0n;
+      for (const { act, which, raise } of steps) {
+        const chosen = releases[which % Math.max(1, releases.length)];
+        if (act === 'publish') {
+          const sequence = BigInt(releases.length + 2);
+          releases.push({ sequence, release: scene.publish(sequence), status: 'registered' });
+        } else if (act === 'hold' && chosen?.status === 'registered') {
+          scene.hold(chosen.release, WIDE);
+          chosen.status = 'available';
+        } else if (act === 'withdraw' && chosen && chosen.status !== 'withdrawn') {
+          const most = BigInt(releases.length + 2);
+          lowest = lowest + BigInt(raise) < most ? lowest + BigInt(raise) : most;
+          scene.withdraw(chosen.release, lowest);
+          chosen.status = 'withdrawn';
+        } else continue;
+        assert.deepEqual(scene.seen(), walked(releases, lowest));
+      }
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -81,21 +81,29 @@ function release(view: View, line: Uint8Array, digest: Uint8Array): ReleaseRecor
 }
 
 /**
- * Finds `newest` and `pending` anew, walking from the last release down: sequences only grow, so the
- * first available one is the newest, and the first never available above it is pending.
+ * Brings `newest` and `pending` in line with what was withdrawn or fell below the lowest sequence. Sequences only
+ * grow, so the first available release from the top is the newest, and the first never available above it is
+ * pending. Each is followed downwards from where it stood, and `previous` leads past what was withdrawn before: no
+ * series of statements makes every one of them walk the whole line.
  */
 export function refreshLine(view: View, key: Uint8Array, line: LineRecord): void {
-  let pending: Uint8Array | null = null;
-  let newest: Uint8Array | null = null;
-  let digest = line.last?.digest ?? null;
-  while (digest && !newest) {
-    const found = release(view, key, digest);
-    if (found.sequence < line.lowest) break;
-    if (found.status === 'available') newest = digest;
-    else if (found.status === 'registered') pending ??= digest;
-    digest = found.previous;
-  }
-  publishLine(view, key, { ...line, newest, pending });
+  const at = (digest: Uint8Array | null): ReleaseRecord | null => {
+    const found = digest && release(view, key, digest);
+    return found && found.sequence >= line.lowest ? found : null;
+  };
+  let pending = at(line.pending);
+  while (pending?.status === 'withdrawn') pending = at(pending.previous);
+  // What is registered between a newest that goes and the one that follows it is pending, if nothing above it is.
+  let waiting: ReleaseRecord | null = null;
+  let newest = at(line.newest);
+  for (; newest && newest.status !== 'available'; newest = at(newest.previous))
+    if (newest.status === 'registered') waiting ??= newest;
+  if (pending?.status !== 'registered') pending = waiting;
+  publishLine(view, key, {
+    ...line,
+    newest: newest?.digest ?? null,
+    pending: pending?.digest ?? null,
+  });
 }
 
 /** Latches a release as available once every image of it is held widely enough (T16, T23). */
@@ -114,7 +122,12 @@ export function latchAvailability(
   );
   if (!held) return;
   setRelease(view, key, { ...found, status: 'available' });
-  refreshLine(view, key, line);
+  const above = (digest: Uint8Array | null): boolean =>
+    digest !== null && release(view, key, digest).sequence > found.sequence;
+  // Only the map's entry follows when something newer is there, or when it is allowed no more.
+  if (above(line.newest) || found.sequence < line.lowest) return publishLine(view, key, line);
+  const pending = above(line.pending) ? line.pending : null;
+  publishLine(view, key, { ...line, newest: digest, pending });
 }
 
 // R and N count operators, not nodes (T23).

@@ -86,7 +86,7 @@ export interface ReleaseRecord {
   readonly applies: readonly [bigint, bigint] | null;
   readonly via: Uint8Array | null;
   readonly images: readonly ImageOfRelease[];
-  /** The release registered before it on this line. */
+  /** The topmost release of this line that was not withdrawn when this one was registered. */
   readonly previous: Uint8Array | null;
 }
 

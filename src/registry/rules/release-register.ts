@@ -6,7 +6,7 @@ import { readDigest } from '../../suit/digest.ts';
 import { identity } from '../../suit/identity.ts';
 import { parseItem } from '../../suit/item.ts';
 import { parseManifest, type Manifest } from '../../suit/manifest.ts';
-import { refreshLine } from '../newest.ts';
+import { publishLine } from '../newest.ts';
 import { getRelease, setRelease, type ImageOfRelease } from '../state.ts';
 import { MAX_ATTACHMENT, type Statement } from '../statement.ts';
 import type { View } from '../view.ts';
@@ -37,14 +37,14 @@ export function registerRelease(
     'the sequence differs from the manifest',
   );
   check(getRelease(view, key, digest) === undefined, 'RELEASE_EXISTS');
-  const last = record.last?.sequence ?? 0n;
+  const before = record.last?.sequence ?? 0n;
   check(
-    statement.counter > last && statement.counter <= last + MAX_STEP,
+    statement.counter > before && statement.counter <= before + MAX_STEP,
     'RELEASE_SEQUENCE',
     undefined,
     {
       sequence: statement.counter,
-      last,
+      last: before,
     },
   );
   check(
@@ -71,9 +71,11 @@ export function registerRelease(
     applies: applies ?? null,
     via: via ?? null,
     images: imagesOf(manifest),
-    previous: record.last?.digest ?? null,
+    // The topmost that is not withdrawn, since none comes back: walks down the line pass over the others.
+    previous: record.pending ?? record.newest,
   });
-  refreshLine(view, key, { ...record, last: { sequence: statement.counter, digest } });
+  const last = { sequence: statement.counter, digest };
+  publishLine(view, key, { ...record, last, pending: digest });
 }
 
 /** The manifest digest that a release statement signs, for the attachment it came with (T20). */
