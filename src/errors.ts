@@ -179,6 +179,9 @@ export const CODES = {
   SUIT_POLICY_INVALID: 'a reporting policy with bits that no draft defines',
   SUIT_PARAMETER_UNKNOWN: 'a parameter that no draft defines',
   SUIT_PARAMETER_UNSUPPORTED: 'a parameter of an extension that is not supported',
+  SUIT_PARAMETER_MISPLACED: 'strict-order or soft-failure where only a component has parameters',
+  SUIT_ENCRYPTION_INFO_INVALID:
+    'encryption-info that is not a COSE_Encrypt of the accepted profile',
   SUIT_SOFT_FAILURE_MISPLACED: 'soft-failure set outside try-each and run-sequence',
   SUIT_DIGEST_ALGORITHM_UNSUPPORTED: 'a digest algorithm that is not supported',
   SUIT_DIGEST_MISMATCH: 'the manifest is not the one that the digest names',
@@ -217,6 +220,21 @@ export const CODES = {
   SUIT_STEPS_EXHAUSTED: 'the manifest runs more commands than the bound',
   SUIT_INTEGRATED_MISSING: 'the integrated payload that is to be fetched is not in the envelope',
   SUIT_OPERATION_FAILED: 'the device failed to carry out a command',
+  SUIT_CAPABILITY_MISSING:
+    'the device has not what a command needs: a clock, a battery gauge, keys',
+  SUIT_EXPIRED: 'the time until which the manifest was to be used has passed',
+  SUIT_BATTERY_LOW: 'the battery has less charge than the manifest asks for',
+  SUIT_NOT_AUTHORIZED: 'the device was not given leave for this update',
+  SUIT_VERSION_MISMATCH: 'the component has another version than the manifest asks for',
+  SUIT_IMAGE_PRESENT: 'the component holds the image that the manifest does not want there',
+  SUIT_WAITING: 'the manifest waits for an event that has not come',
+  SUIT_DECRYPTION_FAILED: 'the encrypted payload was changed, or is not for the keys at hand',
+  SUIT_ENCRYPTION_UNPROVEN: 'a text was decrypted that no digest or tag has proven',
+  SUIT_NOT_DEPENDENCY: 'the component is no dependency',
+  SUIT_DEPENDENCY_UNCHECKED: 'a dependency that no dependency-integrity condition has checked',
+  SUIT_DEPENDENCY_MISMATCH: 'the dependency is not the manifest that the dependent names',
+  SUIT_DEPENDENCY_UNPROCESSED: 'a section of a dependency was passed over by its dependent',
+  SUIT_DEPENDENCY_TOO_DEEP: 'dependencies nested deeper, or more of them, than the bound',
   // suit: reports
   SUIT_REPORT_MALFORMED: 'not a SUIT report of the accepted shape',
   // net
@@ -256,6 +274,10 @@ export const CODES = {
   ENROLMENT_CODE_INVALID: 'the enrolment code is unknown, spent, expired or for another model',
   ENROLMENT_CSR_INVALID: 'the certificate request is not valid, or its key is not its own',
   ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
+  // gateway
+  GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
+  GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
+  GATEWAY_REPORT_REPLAYED: 'a report whose counter is not above the last one of its device',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
@@ -291,6 +313,8 @@ export const CODES = {
   DEVICE_CONSENT_NEEDED: "the proof is stale: installing needs the owner's consent",
   DEVICE_TRIAL_FAILED: 'the new image did not pass its trial and was rolled back',
   DEVICE_PROVISIONING_INVALID: 'the provisioning file is not of the documented shape',
+  DEVICE_STORAGE_FULL: "the device's storage is full: what is installed stays as it is",
+  DEVICE_STORAGE_IO: "the device's storage failed",
   DEVICE_STATE_CORRUPT: 'a state file of the device is not readable: it is never reset by itself',
   DEVICE_STATE_ROLLBACK: 'a change that would take back what the device had already accepted',
   DEVICE_SLOT_STATE: 'the slots are not in the state that this step needs',

@@ -1,0 +1,175 @@
+/** The devices that the owner enrolled here: who they are, by key, and what they run. */
+import type { Hello } from '../api/downlink.ts';
+import type { Database } from '../database.ts';
+import { check, fail } from '../errors.ts';
+
+export interface RunningRelease {
+  readonly digest: string;
+  /** Decimal. */
+  readonly sequence: string;
+  readonly version: string;
+  readonly sha256: string;
+}
+
+export interface RegisteredDevice {
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly tier: 'certificate' | 'psk';
+  readonly name: string;
+  readonly type: string;
+  readonly model: string;
+  readonly hardware: string;
+  /** A label: it proves nothing. */
+  readonly mac: string | null;
+  readonly group: string;
+  readonly status: 'active' | 'revoked';
+  /** Null before its first release. */
+  readonly current: RunningRelease | null;
+  readonly battery: number | null;
+  /** POSIX seconds. */
+  readonly lastSeen: number | null;
+  /** Name of the vendor CA whose certificate the device showed. */
+  readonly vendorClaim: string | null;
+}
+
+export type NewDevice = Pick<
+  RegisteredDevice,
+  'id' | 'tier' | 'name' | 'type' | 'model' | 'hardware' | 'mac' | 'vendorClaim'
+>;
+
+type Row = Readonly<Record<string, unknown>>;
+
+export class Devices {
+  readonly #database: Database;
+  readonly #revoked = new Set<(id: string) => void>();
+  // TLS asks for a key synchronously, and for each handshake.
+  readonly #psk = new Map<string, Uint8Array>();
+
+  constructor(database: Database) {
+    this.#database = database;
+    const rows = database
+      .prepare(`SELECT id, psk FROM device WHERE tier = 'psk' AND status = 'active'`)
+      .all();
+    for (const row of rows) this.#psk.set(row['id'] as string, row['psk'] as Uint8Array);
+  }
+
+  /** Within the caller's transaction if it has one. A device that enrols again keeps its group and history. */
+  add(
+    device: NewDevice,
+    secret: { readonly spki: Uint8Array } | { readonly psk: Uint8Array },
+    now: number,
+  ): void {
+    const { id, tier, name, type, model, hardware, mac, vendorClaim } = device;
+    const spki = 'spki' in secret ? secret.spki : null;
+    const psk = 'psk' in secret ? secret.psk : null;
+    this.#database
+      .prepare(
+        `INSERT INTO device (id, tier, name, type, model, hardware, mac, vendor_claim, spki, psk, enrolled)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, model = excluded.model,
+           hardware = excluded.hardware, mac = excluded.mac, vendor_claim = excluded.vendor_claim, status = 'active'`,
+      )
+      .run(id, tier, name, type, model, hardware, mac, vendorClaim, spki, psk, now);
+    if (psk) this.#psk.set(id, psk);
+  }
+
+  get(id: string): RegisteredDevice | undefined {
+    const row = this.#database.prepare('SELECT * FROM device WHERE id = ?').get(id);
+    return row && deviceOf(row);
+  }
+
+  /** Errors: GATEWAY_DEVICE_UNKNOWN. */
+  need(id: string): RegisteredDevice {
+    return this.get(id) ?? fail('GATEWAY_DEVICE_UNKNOWN', undefined, { device: id });
+  }
+
+  list(): readonly RegisteredDevice[] {
+    return this.#database.prepare('SELECT * FROM device ORDER BY id').all().map(deviceOf);
+  }
+
+  /** The pre-shared key of an active device; synchronous, from memory. */
+  psk(id: string): Uint8Array | undefined {
+    return this.#psk.get(id);
+  }
+
+  /** SHA-256 of the key that the device enrolled with (SPKI). */
+  spki(id: string): Uint8Array | undefined {
+    const row = this.#database.prepare('SELECT spki FROM device WHERE id = ?').get(id);
+    return (row?.['spki'] as Uint8Array | null | undefined) ?? undefined;
+  }
+
+  /** What the device says that it is and runs. Type, model and hardware stand as enrolled: a word changes no hardware. */
+  heard(id: string, hello: Hello, now: number): void {
+    this.#database
+      .prepare(
+        `UPDATE device SET digest = ?, sequence = ?, version = ?, sha256 = ?, battery = ?, last_seen = ? WHERE id = ?`,
+      )
+      .run(
+        hello.digest,
+        hello.sequence,
+        hello.version,
+        hello.sha256,
+        hello.battery ?? null,
+        now,
+        id,
+      );
+  }
+
+  seen(id: string, now: number): void {
+    this.#database.prepare('UPDATE device SET last_seen = ? WHERE id = ?').run(now, id);
+  }
+
+  /** Errors: GATEWAY_DEVICE_UNKNOWN. */
+  setGroup(id: string, group: string): void {
+    this.need(id);
+    this.#database.prepare('UPDATE device SET "group" = ? WHERE id = ?').run(group, id);
+  }
+
+  /** A report's counter only grows (T25). Errors: GATEWAY_REPORT_REPLAYED. */
+  takeReportCounter(id: string, counter: number): void {
+    const { changes } = this.#database
+      .prepare('UPDATE device SET report_counter = ? WHERE id = ? AND report_counter < ?')
+      .run(counter, id, counter);
+    check(Number(changes) === 1, 'GATEWAY_REPORT_REPLAYED', undefined, { device: id });
+  }
+
+  /** From now on the device is a stranger; whoever listens ends its session. Errors: GATEWAY_DEVICE_UNKNOWN. */
+  revoke(id: string): void {
+    this.need(id);
+    this.#database.prepare(`UPDATE device SET status = 'revoked', psk = NULL WHERE id = ?`).run(id);
+    this.#psk.delete(id);
+    for (const listener of this.#revoked) listener(id);
+  }
+
+  onRevoked(listener: (id: string) => void): () => void {
+    this.#revoked.add(listener);
+    return () => void this.#revoked.delete(listener);
+  }
+}
+
+function deviceOf(row: Row): RegisteredDevice {
+  const text = (key: string): string => row[key] as string;
+  return {
+    id: text('id'),
+    tier: row['tier'] === 'psk' ? 'psk' : 'certificate',
+    name: text('name'),
+    type: text('type'),
+    model: text('model'),
+    hardware: text('hardware'),
+    mac: row['mac'] as string | null,
+    group: text('group'),
+    status: row['status'] === 'revoked' ? 'revoked' : 'active',
+    current:
+      text('digest') === ''
+        ? null
+        : {
+            digest: text('digest'),
+            sequence: text('sequence'),
+            version: text('version'),
+            sha256: text('sha256'),
+          },
+    battery: row['battery'] as number | null,
+    lastSeen: row['last_seen'] as number | null,
+    vendorClaim: row['vendor_claim'] as string | null,
+  };
+}

@@ -1,0 +1,44 @@
+/** The gateway's tables: everything that must survive a kill lies in one SQLite file. */
+import { openDatabase, type Database } from '../database.ts';
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS device (
+  id TEXT PRIMARY KEY, tier TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, model TEXT NOT NULL,
+  hardware TEXT NOT NULL, mac TEXT, "group" TEXT NOT NULL DEFAULT 'default', status TEXT NOT NULL DEFAULT 'active',
+  spki BLOB, psk BLOB, vendor_claim TEXT, enrolled INTEGER NOT NULL,
+  digest TEXT NOT NULL DEFAULT '', sequence TEXT NOT NULL DEFAULT '0', version TEXT NOT NULL DEFAULT '',
+  sha256 TEXT NOT NULL DEFAULT '', battery INTEGER, last_seen INTEGER, report_counter INTEGER NOT NULL DEFAULT -1
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS line (
+  line TEXT PRIMARY KEY, state BLOB NOT NULL, latest BLOB, checked INTEGER, freshness TEXT, owner TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS release (
+  digest TEXT PRIMARY KEY, line TEXT NOT NULL, sequence TEXT NOT NULL, version TEXT NOT NULL, urgency TEXT NOT NULL,
+  applies TEXT, via TEXT, envelope BLOB NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+  stored INTEGER NOT NULL DEFAULT 0, allowed INTEGER NOT NULL DEFAULT 1, seen INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS offer (
+  offer TEXT PRIMARY KEY, device TEXT NOT NULL, digest TEXT NOT NULL, mode TEXT NOT NULL, nonce TEXT NOT NULL,
+  state TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '', attempt INTEGER NOT NULL, made INTEGER NOT NULL,
+  changed INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS offer_device ON offer (device, made);
+CREATE INDEX IF NOT EXISTS offer_digest ON offer (digest, state);
+CREATE TABLE IF NOT EXISTS decision (
+  device TEXT NOT NULL, digest TEXT NOT NULL, word TEXT NOT NULL, until INTEGER, PRIMARY KEY (device, digest, word)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS "group" (name TEXT PRIMARY KEY, policy TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, step TEXT NOT NULL, device TEXT, line TEXT, digest TEXT,
+  detail TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS code (
+  hash BLOB PRIMARY KEY, model TEXT, expires INTEGER NOT NULL, spki BLOB, certificate TEXT, device TEXT
+) WITHOUT ROWID;
+`;
+
+export function openState(path: string): Database {
+  const database = openDatabase(path);
+  database.exec(SCHEMA);
+  return database;
+}
