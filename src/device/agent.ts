@@ -6,6 +6,7 @@ import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import type { Root } from '../registry/root.ts';
 import {
   acceptProof,
   checkMayInstall,
@@ -20,9 +21,11 @@ import type { Confirmed, Provision } from '../trust/state.ts';
 import type { Bootloader } from './bootloader.ts';
 import { isStorageError } from './files.ts';
 import { install } from './install.ts';
+import { followPolicies } from './follow-policies.ts';
 import type { NodeAccess } from './nodes.ts';
 import type { Provisioning } from './provision.ts';
 import { signReport } from './report.ts';
+import type { PinnedRoot } from './root-record.ts';
 import type { Slots } from './slots.ts';
 import { withConfirmed, type DeviceStateFile } from './state.ts';
 import { confirmedOf, provisionOf, remember, trustStateOf } from './trust-memory.ts';
@@ -75,7 +78,10 @@ export interface AgentParts {
   readonly state: DeviceStateFile;
   readonly slots: Slots;
   readonly bootloader: Bootloader;
-  readonly nodes: readonly NodeAccess[];
+  /** The root in force, kept from one policy to the next (T08). */
+  readonly root: PinnedRoot;
+  /** Whom to ask under a root. */
+  readonly nodes: (root: Root) => readonly NodeAccess[];
   readonly key: PrivateKey;
   readonly clock: Clock;
   /** Whether the owner agrees to install on a stale proof (T18). */
@@ -94,16 +100,22 @@ const NEXT_TRACK: readonly (Code | undefined)[] = [
   'TRUST_STALE',
 ];
 
+// Each answer brings one link at least, and no line has more than this many.
+const MAX_ROUNDS = 512;
+
 export class Agent {
   readonly #parts: AgentParts;
-  readonly #provision: Provision;
   /** Nodes that gave a proof or image that was refused come last. */
   readonly #distrusted = new Set<string>();
   #turn = 0;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    this.#provision = provisionOf(parts.provisioning);
+  }
+
+  get #provision(): Provision {
+    const { provisioning, root } = this.#parts;
+    return { ...provisionOf(provisioning), root: root.root };
   }
 
   /** One round: ask, judge, fetch, install, report. Never throws for what a node did. */
@@ -163,10 +175,19 @@ export class Agent {
   }
 
   async #askProof(node: NodeAccess, position: number): Promise<JudgedLine> {
+    let judged = await this.#askOnce(node, position);
+    // T02: a proof carries only so many links; the rest follows where the chain ends now.
+    for (let round = 0; judged.proven.links.length > 0 && round < MAX_ROUNDS; round++)
+      judged = await this.#askOnce(node, position);
+    return judged;
+  }
+
+  async #askOnce(node: NodeAccess, position: number): Promise<JudgedLine> {
     const { provisioning, state, clock } = this.#parts;
     const { line } = this.#provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
     const memory = trustStateOf(provisioning, state.state);
     const proof = await node.latest(line, memory.chains[position]?.count ?? 0);
+    await followPolicies(this.#parts.root, node, proof);
     const accepted = acceptProof(this.#provision, memory, position, proof, clock());
     await state.update((before) => remember(provisioning, before, position, accepted.state));
     this.#emit({
@@ -291,7 +312,7 @@ export class Agent {
 
   /** The nodes to ask, a different one first each time; those that lied come last. */
   #order(): readonly NodeAccess[] {
-    const { nodes } = this.#parts;
+    const nodes = this.#parts.nodes(this.#parts.root.root);
     const from = this.#turn++ % Math.max(1, nodes.length);
     return [...nodes.slice(from), ...nodes.slice(0, from)].toSorted(
       (a, b) => Number(this.#distrusted.has(a.name)) - Number(this.#distrusted.has(b.name)),

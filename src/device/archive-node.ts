@@ -6,6 +6,7 @@ import { parseStatement } from '../registry/statement.ts';
 import type { Archive } from '../store/archive.ts';
 import { CHUNK_BYTES } from '../store/unixfs.ts';
 import { decodeProof, encodeProof } from '../trust/proof.ts';
+import { MAX_POLICIES } from '../trust/root-chain.ts';
 import type { ImageSource } from './download.ts';
 import type { NodeAccess } from './nodes.ts';
 
@@ -23,6 +24,7 @@ export function archiveNode(archive: Archive, name: string): NodeAccess {
         links: asManyAsFit(archive.links.slice(linksKnown)),
       });
     },
+    policies: async (from) => archivedPolicies(archive, from).slice(0, MAX_POLICIES),
     async release(line, digest) {
       const same = lineText(line) === lineText(archive.line) && equal(digest, archive.release);
       check(same, 'RELEASE_UNKNOWN');
@@ -34,7 +36,7 @@ export function archiveNode(archive: Archive, name: string): NodeAccess {
 }
 
 /** The policy.change statements of the archive from this version on (T08). */
-export function archivedPolicies(archive: Archive, from: number): readonly Uint8Array[] {
+function archivedPolicies(archive: Archive, from: number): readonly Uint8Array[] {
   return archive.policies.filter((bytes) => parseStatement(bytes).counter >= BigInt(from));
 }
 

@@ -16,6 +16,7 @@ import { nodeRunner } from './firmware-process.ts';
 import { archiveNode } from './archive-node.ts';
 import { retrievalNodes, type NodeAccess } from './nodes.ts';
 import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
+import { openPinnedRoot, type PinnedRoot } from './root-record.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { openDeviceState, type DeviceStateFile } from './state.ts';
 
@@ -38,6 +39,7 @@ export interface Device extends AsyncDisposable {
   readonly slots: Slots;
   readonly state: DeviceStateFile;
   readonly bootloader: Bootloader;
+  readonly root: PinnedRoot;
   readonly agent: Agent;
 }
 
@@ -69,21 +71,26 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
       ...(options.onBootEvent && { onEvent: options.onBootEvent }),
     }),
   );
-  const { root } = provisioning;
+  const pinned = await openPinnedRoot({
+    directory: join(directory, 'state'),
+    provisioned: provisioning.root,
+    files,
+  });
   const client = cleanup.use(
     createClient({
       pins: (origin) =>
-        nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
+        nodesOf(pinned.root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node
+          .spki,
     }),
   );
+  const archived = options.archives && (await archiveNodes(options.archives, cleanup));
   const agent = new Agent({
     provisioning,
     state,
     slots,
     bootloader,
-    nodes: options.archives
-      ? await archiveNodes(options.archives, cleanup)
-      : retrievalNodes(root, client, provisioning.name, options.onlyNodes),
+    root: pinned,
+    nodes: (root) => archived ?? retrievalNodes(root, client, provisioning.name, options.onlyNodes),
     key,
     clock: options.clock,
     consent: options.consent ?? false,
@@ -96,6 +103,7 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     slots,
     state,
     bootloader,
+    root: pinned,
     agent,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -1,5 +1,6 @@
 /** The retrieval nodes that a device may ask, none of them trusted: which to try, and what each answers. */
 import { hex } from '../bytes.ts';
+import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import {
   decodeLatest,
   ENVELOPE_MEDIA,
@@ -24,6 +25,8 @@ export interface NodeAccess {
   readonly name: string;
   /** The update proof of a line, with the links that follow the first `linksKnown`. Errors: NET_*, CBOR_*, LINE_*. */
   latest(line: Line, linksKnown: number): Promise<Uint8Array>;
+  /** policy.change statements from a version on (T08). Errors: NET_*, CBOR_*. */
+  policies(from: number): Promise<readonly Uint8Array[]>;
   /** A release's envelope. Errors: NET_*, RELEASE_*. */
   release(line: Line, digest: Uint8Array): Promise<Uint8Array>;
   image(sha256: Uint8Array): ImageSource;
@@ -64,6 +67,9 @@ function nodeAccess({ name, node }: NamedNode, client: Client, deviceName: strin
     async latest(line, linksKnown) {
       const headers = { 'firmament-transaction': '4', 'firmament-device': deviceName };
       return decodeLatest(await get(latestPath(line, linksKnown), MAX_LATEST, headers)).proof;
+    },
+    async policies(from) {
+      return decodePolicies(await get(policiesPath(from), MAX_POLICIES_ANSWER, {}));
     },
     release(line, digest) {
       const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;

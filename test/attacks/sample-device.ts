@@ -5,6 +5,7 @@ import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts
 import type { NodeAccess } from '../../src/device/nodes.ts';
 import type { Provisioning } from '../../src/device/provision.ts';
 import { SimulatedDisk } from '../../src/device/simulated-disk.ts';
+import { openPinnedRoot, type PinnedRoot } from '../../src/device/root-record.ts';
 import { openSlots, type Slots } from '../../src/device/slots.ts';
 import { openDeviceState, type DeviceStateFile } from '../../src/device/state.ts';
 import { FirmamentError } from '../../src/errors.ts';
@@ -22,6 +23,8 @@ import { envelopeOf, NOW, proveLine, type ProofOptions } from './sample-proof.ts
 /** What a node answers; each may throw. */
 export interface SampleAnswers {
   readonly latest: (line: Line) => Uint8Array;
+  /** policy.change statements from a version on; none unless given. */
+  readonly policies?: (from: number) => readonly Uint8Array[];
   readonly release: (digest: Uint8Array) => Uint8Array;
   readonly image: (sha256: Uint8Array) => Uint8Array;
 }
@@ -42,6 +45,7 @@ export class SampleDevice {
   readonly state: DeviceStateFile;
   readonly bootloader: Bootloader;
   readonly #provisioning: Provisioning;
+  readonly root: PinnedRoot;
   #clock = NOW;
   /** Of the owner, to the next rounds. */
   consent = false;
@@ -50,13 +54,14 @@ export class SampleDevice {
   private constructor(
     disk: SimulatedDisk,
     provisioning: Provisioning,
-    parts: { slots: Slots; state: DeviceStateFile; bootloader: Bootloader },
+    parts: { slots: Slots; state: DeviceStateFile; bootloader: Bootloader; root: PinnedRoot },
   ) {
     this.disk = disk;
     this.#provisioning = provisioning;
     this.slots = parts.slots;
     this.state = parts.state;
     this.bootloader = parts.bootloader;
+    this.root = parts.root;
   }
 
   /** Made for the author's line and booted; on a disk of its own, or on one that it had before. */
@@ -80,6 +85,11 @@ export class SampleDevice {
       keyFile: 'device.key',
     };
     const state = await openDeviceState({ directory: 'state', floor: 0, files: disk });
+    const root = await openPinnedRoot({
+      directory: 'state',
+      provisioned: ledger.root,
+      files: disk,
+    });
     const slots = await openSlots({ directory: 'slots', files: disk });
     const bootloader = await startBootloader({
       slots,
@@ -88,7 +98,7 @@ export class SampleDevice {
       },
       lowestOf: (text) => state.state.lines.get(text)?.lowest,
     });
-    return new SampleDevice(disk, provisioning, { slots, state, bootloader });
+    return new SampleDevice(disk, provisioning, { slots, state, bootloader, root });
   }
 
   /** Moves its clock; POSIX seconds. */
@@ -103,7 +113,8 @@ export class SampleDevice {
       state: this.state,
       slots: this.slots,
       bootloader: this.bootloader,
-      nodes: nodes.map((answers, i) => access(`node/${i}`, answers, this.reports)),
+      root: this.root,
+      nodes: () => nodes.map((answers, i) => access(`node/${i}`, answers, this.reports)),
       key: sampleKey('device'),
       clock: () => this.#clock,
       consent: this.consent,
@@ -124,6 +135,7 @@ function access(name: string, answers: SampleAnswers, reports: Uint8Array[]): No
   return {
     name,
     latest: async (line) => answers.latest(line),
+    policies: async (from) => answers.policies?.(from) ?? [],
     release: async (_line, digest) => answers.release(digest),
     image: (sha256) => ({
       name,
