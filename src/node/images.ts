@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 0), size I
 INSERT OR IGNORE INTO cursor VALUES (0, 0);
 `;
 
+const ANCHOR_TYPE = 'firmament.image.anchor+cbor';
 /** Of up to 16,384 chunks each. */
 const MAX_ANCHORS = 32;
 
@@ -62,7 +63,8 @@ export class Images {
 
   #take(index: number): void {
     const stored = this.#replica.statement(index);
-    if (!stored) return;
+    // Most statements are of other kinds: what can't be an anchor is not parsed.
+    if (!stored || !Buffer.from(stored.bytes.buffer, stored.bytes.byteOffset, stored.bytes.length).includes(ANCHOR_TYPE)) return;
     const statement = parseStatement(stored.bytes);
     if (statement.kind !== 'image.anchor') return;
     const anchor = parseAnchor(statement);

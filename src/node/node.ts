@@ -8,7 +8,7 @@ import { openDatabase } from '../database.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { openCosignerRecord } from '../ledger/cosigner-record.ts';
 import type { FaultPoint } from '../fault-point.ts';
-import { openReplica } from '../ledger/replica.ts';
+import { openReplica, type Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
 import { clientAddress } from '../net/limits.ts';
@@ -58,6 +58,9 @@ export interface Node extends AsyncDisposable {
 /** How long requests under way may go on when the node stops, milliseconds. */
 const GRACE_MS = 1_000;
 
+/** Requests to one other node at a time: more than an author's submissions in flight, or its blocks wait for them. */
+const PER_PEER = 64;
+
 /** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
 export async function startNode(config: NodeConfig, keys: NodeKeys, options: NodeOptions): Promise<Node> {
   const { clock, logger, faultPoint } = options;
@@ -69,9 +72,9 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const replica = openReplica(cleanup.use(openDatabase(join(config.data, 'ledger.db'), {
     onCommit: (when) => faultPoint?.(`ledger.commit.${when}`),
   })), genesis);
-  const root = (): Root => policyInForce(replica.view());
+  const root = rootOf(replica);
   const self = ownEntry(root(), config, keys);
-  const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: 16 }));
+  const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: PER_PEER }));
   const peers = new Peers(client, root, config.node, stop.signal);
   const heads = new Heads(replica, root, config.node);
   let { version } = root().policy;
@@ -128,6 +131,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     heads,
     urgent,
     clock,
+    orders: () => engine.orders(),
     receiptKey: keys.receipt,
     receiptWaitMs: options.receiptWaitMs ?? 10_000,
   };
@@ -206,6 +210,19 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
 
 function logFailure(logger: Logger, signal: AbortSignal, error: unknown): void {
   if (!signal.aborted) logger.error('a part of the node failed', { code: codeOf(error), error });
+}
+
+/** The policy in force, read once a block: every request asks for it. */
+function rootOf(replica: Replica): () => Root {
+  let at = replica.head();
+  let root = policyInForce(replica.view());
+  return () => {
+    if (replica.head() !== at) {
+      at = replica.head();
+      root = policyInForce(replica.view());
+    }
+    return root;
+  };
 }
 
 /** The node's own entry in the policy, with the keys that it lists. Errors: NODE_CONFIG. */

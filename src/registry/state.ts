@@ -2,8 +2,7 @@
  * The registry's records: what each is called and how it is written. Every record is part of the
  * state root (T15); values are deterministic CBOR that this file alone writes and reads.
  */
-import { sha256 } from '#crypto';
-import { hex } from '../bytes.ts';
+import { equal, hex } from '../bytes.ts';
 import { decode } from '../cbor/decode.ts';
 import { encode } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
@@ -113,9 +112,18 @@ const big = (value: Cbor | undefined): bigint => BigInt(value as number | bigint
 const list = (value: Cbor | undefined): readonly Cbor[] => value as readonly Cbor[];
 const byteList = (value: Cbor | undefined): readonly Uint8Array[] => value as readonly Uint8Array[];
 
+// What the bytes of a record hold, as long as a view keeps them: records are read far more often than written.
+const rows = new WeakMap<Uint8Array, readonly Cbor[]>();
+
 function read(view: View, name: string): readonly Cbor[] | undefined {
   const value = view.get(name);
-  return value === undefined ? undefined : list(decode(value, { maxBytes: 1 << 21 }));
+  if (value === undefined) return undefined;
+  let row = rows.get(value);
+  if (row === undefined) {
+    row = list(decode(value, { maxBytes: 1 << 21 }));
+    rows.set(value, row);
+  }
+  return row;
 }
 
 // Parsing a root is the dearest read of all and its value changes with a policy only.
@@ -124,7 +132,7 @@ let lastRoot: Root | undefined;
 /** The policy in force, as the root that devices pin. */
 export function policyInForce(view: View): Root {
   const value = view.get('policy') ?? fail('POLICY_MALFORMED', 'the state has no policy');
-  if (!lastRoot || hex(lastRoot.hash) !== hex(sha256(value))) lastRoot = parseRoot(value);
+  if (!lastRoot || !equal(lastRoot.bytes, value)) lastRoot = parseRoot(value);
   return lastRoot;
 }
 
