@@ -1,4 +1,4 @@
-/** The committed ledger of a replica, to read: nothing is kept in memory but its newest head. */
+/** The committed ledger of a replica, to read: only its newest heads and what was read last are kept in memory. */
 import type { Database } from '../database.ts';
 import { check, fail } from '../errors.ts';
 import { decodeEpoch, epochEntry } from '../log/epoch.ts';
@@ -10,6 +10,7 @@ import * as tables from './block-tables.ts';
 import type { StoredStatement } from './block-tables.ts';
 import type { Head } from './close-block.ts';
 import { mapPagesAt, mapValue } from './map-tables.ts';
+import { RecordCache } from './record-cache.ts';
 import { committedView, logNodes } from './record-tables.ts';
 import { getMeta } from './schema.ts';
 
@@ -51,18 +52,31 @@ function readHead(
   };
 }
 
+const RECENT_HEADS = 64;
+
 export class CommittedLedger {
   protected readonly database: Database;
   protected readonly committed: View;
+  protected readonly records = new RecordCache();
+  /** The newest heads by height: nearly every question is about one of them. */
+  readonly #recent = new Map<number, Head>();
   protected newest: Head;
   /** The map is no longer readable at heights below this one. */
   protected prunedTo: number;
 
   constructor(database: Database) {
     this.database = database;
-    this.committed = committedView(database);
+    this.committed = committedView(database, this.records);
     this.newest = newestHead(database) ?? fail('DATABASE_UNUSABLE', 'no genesis');
     this.prunedTo = Number(getMeta(database, 'pruned') ?? 0);
+  }
+
+  /** After a commit. */
+  protected advance(head: Head): void {
+    this.newest = head;
+    this.#recent.set(head.height, head);
+    if (this.#recent.size > RECENT_HEADS)
+      this.#recent.delete(this.#recent.keys().next().value as number);
   }
 
   /** The newest committed head. */
@@ -73,6 +87,7 @@ export class CommittedLedger {
   /** Errors: LEDGER_HEIGHT_UNKNOWN. */
   headAt(height: number): Head {
     return (
+      this.#recent.get(height) ??
       readHead(this.database, 'WHERE height = ?', height) ??
       fail('LEDGER_HEIGHT_UNKNOWN', 'no such height', { height })
     );
@@ -80,6 +95,7 @@ export class CommittedLedger {
 
   /** The epoch end with this log size, if there is one. */
   headOfSize(size: number): Head | undefined {
+    for (const head of this.#recent.values()) if (head.size === size) return head;
     return readHead(this.database, 'WHERE size = ?', size);
   }
 

@@ -5,18 +5,26 @@ import type { PageStore } from '../log/map-tree.ts';
 import type { NodeStore } from '../log/tree.ts';
 import type { View } from '../registry/view.ts';
 import { mapValue } from './map-tables.ts';
+import { RecordCache } from './record-cache.ts';
 
-/** Committed state, to read; writing is LEDGER_READ_ONLY. */
-export function committedView(database: Database): View {
+/**
+ * Committed state, to read; writing is LEDGER_READ_ONLY. Whoever commits tells the cache what was written, and asks
+ * for no record by this view between its writing and its commit.
+ */
+export function committedView(database: Database, cache = new RecordCache()): View {
   return {
-    get: (name) =>
-      database.prepare('SELECT value FROM record WHERE name = ?').get(name)?.['value'] as
-        | Uint8Array
-        | undefined,
+    get: (name) => cache.get(name) ?? readRecord(database, name, cache),
     getMap: (key) => mapValue(database, key),
     set: () => fail('LEDGER_READ_ONLY'),
     setMap: () => fail('LEDGER_READ_ONLY'),
   };
+}
+
+function readRecord(database: Database, name: string, cache: RecordCache): Uint8Array | undefined {
+  const row = database.prepare('SELECT value FROM record WHERE name = ?').get(name);
+  const value = row?.['value'] as Uint8Array | undefined;
+  if (value !== undefined) cache.keep(name, value);
+  return value;
 }
 
 export function setRecord(database: Database, name: string, value: Uint8Array): void {

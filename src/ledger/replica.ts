@@ -24,7 +24,7 @@ import { ordererOf, parsePolicyChange } from '../registry/policy-change.ts';
 import { createRoot, type Root } from '../registry/root.ts';
 import { getPolicyIndex, policyInForce } from '../registry/state.ts';
 import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
-import { overlay } from '../registry/view.ts';
+import { overlay, type Overlay } from '../registry/view.ts';
 import * as tables from './block-tables.ts';
 import { runBlock, runGroups, type RunContext } from './block-run.ts';
 import { CommittedLedger, newestHead, type Placement } from './committed-ledger.ts';
@@ -127,6 +127,7 @@ export class Replica extends CommittedLedger {
   propose(groups: readonly (readonly Transaction[])[], time: number, key: PrivateKey): Proposal {
     this.#checkRunning();
     const { name, appointed } = this.#proposer(key, groups[0]?.[0]?.statement);
+    let written: Overlay | undefined;
     const proposal = transaction(this.database, (): Proposal => {
       const context = this.#context(Math.max(time, this.newest.time));
       const run = runGroups(this.committed, groups, context);
@@ -156,9 +157,10 @@ export class Replica extends CommittedLedger {
       const head = { ...closed, hash: sha256(bytes) };
       writeHead(this.database, head, tables.splitBlock(bytes, raw, head.size));
       this.#pruneNow();
+      written = run.state;
       return { head, outcomes };
     });
-    if (proposal.head) this.#advance(proposal.head);
+    if (proposal.head && written) this.#advance(proposal.head, written);
     return proposal;
   }
 
@@ -185,16 +187,16 @@ export class Replica extends CommittedLedger {
         new FirmamentError('BLOCK_MALFORMED', 'a second block of this height'),
       );
     }
-    let head: Head;
+    let derived: { readonly head: Head; readonly state: Overlay };
     try {
-      head = transaction(this.database, () => this.#derive(bytes, block));
+      derived = transaction(this.database, () => this.#derive(bytes, block));
     } catch (error) {
       if (error instanceof FirmamentError && !error.code.startsWith('DATABASE_'))
         return this.#lie(bytes, block.height, error);
       throw error;
     }
-    this.#advance(head);
-    return head;
+    this.#advance(derived.head, derived.state);
+    return derived.head;
   }
 
   #proposer(
@@ -210,7 +212,7 @@ export class Replica extends CommittedLedger {
     return { name: next.name, appointed: true };
   }
 
-  #derive(bytes: Uint8Array, block: Block): Head {
+  #derive(bytes: Uint8Array, block: Block): { readonly head: Head; readonly state: Overlay } {
     check(
       equal(block.networkId, this.genesis.networkId),
       'BLOCK_MALFORMED',
@@ -230,7 +232,7 @@ export class Replica extends CommittedLedger {
     const head = { ...closed, hash: sha256(bytes) };
     writeHead(this.database, head, tables.splitBlock(bytes, block.transactions, head.size));
     this.#pruneNow();
-    return head;
+    return { head, state: run.state };
   }
 
   #open(bytes: Uint8Array): Block {
@@ -354,8 +356,9 @@ export class Replica extends CommittedLedger {
     return { ...place, height };
   }
 
-  #advance(head: Head): void {
-    this.newest = head;
+  #advance(head: Head, written: Overlay): void {
+    this.advance(head);
+    this.records.update(written.changes().records);
     for (const listener of this.#listeners) queueMicrotask(() => listener(head));
   }
 
