@@ -146,6 +146,7 @@ export const CODES = {
   TRUST_NOT_APPLICABLE: 'the release may not be installed over the installed one and names no way',
   TRUST_UNPROVISIONED:
     'the device has no anchor, line, root or floor for this: it is never taken from the network',
+  TRUST_MEMORY_CORRUPT: 'what a reader remembers can not be read back: it is never reset by itself',
   TRUST_STALE: 'everything holds but the age or the policy version',
   // suit: encoding
   SUIT_TRUNCATED: 'the bytes end inside a SUIT structure',
@@ -306,6 +307,9 @@ export const CODES = {
   AUTHOR_IMAGE_MISMATCH:
     'an image given is none that the release names, or one that it names was not given',
   AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
+  AUTHOR_REQUEST_UNFINISHED:
+    'another request of recovery keys is being submitted: give that one to author keys submit first',
+  AUTHOR_SIGNER_FAILED: 'the outside signer gave no signature by the key that was named, in time',
   AUTHOR_TIMEOUT: 'what was waited for did not happen in time; the same command can be given again',
   // device
   DEVICE_OPERATION_UNSUPPORTED: 'the manifest asks of the device what it can not do',
