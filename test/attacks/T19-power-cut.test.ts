@@ -41,5 +41,5 @@ for (const cut of CUTS)
       assert.match(outcome, /^(?:installed|up-to-date)$/);
       assert.equal(device.runs, hex(second.digest));
     }
-    assert.deepEqual([...booted].toSorted(), [hex(first.digest), hex(second.digest)].toSorted());
+    assert.deepEqual(booted, new Set([hex(first.digest), hex(second.digest)]));
   });
