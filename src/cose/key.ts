@@ -45,8 +45,15 @@ export function encodeKey(key: PublicKey): Uint8Array {
 
 /** The key's COSE thumbprint (RFC 9679 section 3, SHA-256), 32 bytes. */
 export function thumbprint(key: PublicKey): Uint8Array {
-  return sha256(encodeKey(key));
+  let name = thumbprints.get(key);
+  if (name === undefined) {
+    name = sha256(encodeKey(key));
+    thumbprints.set(key, name);
+  }
+  return name;
 }
+
+const thumbprints = new WeakMap<PublicKey, Uint8Array>();
 
 /** The key whose `encodeKey` the bytes are. Errors: COSE_KEY_INVALID, CRYPTO_KEY_INVALID. */
 export function decodeKey(bytes: Uint8Array): PublicKey {

@@ -110,6 +110,11 @@ function entryAt(
   complete: boolean,
 ): RegisteredEntry {
   if (!complete) return { entry: statement.entry, index: said.index, receipt: new Uint8Array() };
+  const own = parts.replica.findEntry(statement.entry);
+  if (own) {
+    const { entry } = statement;
+    return { entry, index: own.index, receipt: receiptFor(parts, statement, own.index) };
+  }
   const { index } = parts.replica.find(statement.signingDigest) ?? said;
   // A statement that was known keeps the bytes, and so the entry, that it was first ordered with (T05).
   const stored = parts.replica.statement(index);

@@ -3,10 +3,10 @@
  * no I/O beyond the view. Rules stand in rules/, one function each; what holds for every kind is here.
  */
 import { fromHex, hex } from '../bytes.ts';
-import { decodeKey } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
 import { authenticate } from './authenticate.ts';
 import type { Kind } from './claims.ts';
+import { storedKey } from './key-id.ts';
 import { lineKey, parseLineText } from './line.ts';
 import { keyNamed } from './newest.ts';
 import { nodeIssuer, nodesOf } from './policy.ts';
@@ -104,7 +104,7 @@ function signer(view: View, statement: Statement): () => void {
   const key = author && keyNamed(author.keys, statement.keyId);
   if (author && key) {
     check(author.status === 0, 'STATEMENT_SIGNER_UNKNOWN', 'the author is revoked');
-    authenticate(statement, decodeKey(key));
+    authenticate(statement, storedKey(key));
     checkSubject(statement);
     return () => {
       const position = author.keys.indexOf(key);
@@ -133,7 +133,7 @@ function delegate(view: View, statement: Statement): (() => void) | undefined {
   const line = getLine(view, key) ?? fail('LINE_UNKNOWN');
   const known = delegateOf(line, statement.keyId);
   if (!known || statement.issuer !== hex(statement.keyId)) return undefined;
-  authenticate(statement, decodeKey(known.key));
+  authenticate(statement, storedKey(known.key));
   return () => {
     check(statement.counter > known.counter, 'STATEMENT_COUNTER');
     const delegates = line.delegates.map((each) =>
