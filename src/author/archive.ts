@@ -3,32 +3,19 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import {
-  imagePath,
-  decodeLatest,
-  latestPath,
-  MAX_ENVELOPE,
-  MAX_LATEST,
-  releasePath,
-} from '../api/retrieval.ts';
+import { imagePath } from '../api/retrieval.ts';
 import { equal, hex } from '../bytes.ts';
-import type { PublicKey } from '../crypto/key.ts';
-import { check, codeOf, fail } from '../errors.ts';
+import { check, fail } from '../errors.ts';
 import { lineText, parseLineText, type Line } from '../registry/line.ts';
 import type { NamedNode } from '../registry/policy.ts';
-import { parseRegistration } from '../registry/rules/author-register.ts';
-import { parseStatement } from '../registry/statement.ts';
 import { writeArchive, type Archive } from '../store/archive.ts';
 import { cidText, rawCid } from '../store/cid.ts';
 import { chunkSize, type ImageDescription } from '../store/unixfs.ts';
-import { readOffered, type JudgedLine } from '../trust/accept.ts';
-import { freshnessText, judgeAge } from '../trust/freshness.ts';
-import { anchoredChain, extendChain } from '../trust/links.ts';
-import { decodeProof, encodeProof, verifyProof } from '../trust/proof.ts';
-import type { VerifiedRelease } from '../trust/release.ts';
+import { freshnessText } from '../trust/freshness.ts';
+import { firstThatHolds, gather } from './archive-gather.ts';
 import { createFile } from './durable-file.ts';
 import { openImage, type ImageFile } from './image-file.ts';
-import { askUntil, isPassing, nodesWithRole, type Network, type Patience } from './network.ts';
+import { askUntil, nodesWithRole, type Network, type Patience } from './network.ts';
 import { releaseStatus } from './status.ts';
 import { upload, type UploadProgress } from './upload.ts';
 
@@ -42,17 +29,6 @@ export interface Exported {
   /** `fresh(own clock)` now; it will not stay so. */
   readonly freshness: string;
 }
-
-/** What k operators say of the line, every link of it, and the release that they offer, all checked. */
-interface Gathered {
-  readonly judged: JudgedLine;
-  readonly proof: Uint8Array;
-  readonly links: readonly Uint8Array[];
-  readonly envelope: Uint8Array;
-  readonly release: VerifiedRelease;
-}
-
-const MAX_ROUNDS = 512;
 
 /**
  * Writes a release that its line offers now (newest, waypoint, pending) to a new file. `now` in POSIX seconds.
@@ -73,8 +49,9 @@ export async function exportRelease(
   const { out, patience, now } = options;
   const line = options.line ?? parseLineText((await releaseStatus(network, digest, patience)).line);
   const nodes = nodesWithRole(network.root, 'retrieval');
-  const { judged, proof, links, envelope, release } = await firstThatHolds(nodes, (node) =>
-    gather(network, node, { line, digest, patience, now }),
+  const { root, policies, judged, proof, links, envelope, release } = await firstThatHolds(
+    nodes,
+    (node) => gather(network, node, { line, digest, patience, now }),
   );
   const folder = await mkdtemp(join(dirname(out), '.export-'));
   await using open = new AsyncDisposableStack();
@@ -96,8 +73,8 @@ export async function exportRelease(
     proof,
     links,
     images: images.map(({ description }) => description),
-    root: network.root.bytes,
-    policies: [],
+    root: root.bytes,
+    policies,
   };
   const chunk = (wanted: Uint8Array): Promise<Uint8Array> => {
     const cid = cidText(rawCid(wanted));
@@ -113,68 +90,6 @@ export async function exportRelease(
     images: content.images,
     freshness: freshnessText(judged.freshness),
   };
-}
-
-// Asks each node once: what one of them made up is no reason not to believe another.
-async function firstThatHolds<T>(
-  nodes: readonly NamedNode[],
-  ask: (node: NamedNode) => Promise<T>,
-): Promise<T> {
-  let refusal: unknown;
-  for (const node of nodes) {
-    try {
-      return await ask(node);
-    } catch (error) {
-      if (codeOf(error) === undefined || codeOf(error) === 'NET_ABORTED') throw error;
-      if (refusal === undefined || isPassing(refusal)) refusal = error;
-    }
-  }
-  throw refusal;
-}
-
-// All of one node, so that its answers fit each other.
-async function gather(
-  network: Network,
-  { node }: NamedNode,
-  asked: {
-    readonly line: Line;
-    readonly digest: Uint8Array;
-    readonly patience: Patience;
-    readonly now: number;
-  },
-): Promise<Gathered> {
-  const { root } = network;
-  const { line, digest, now } = asked;
-  const get = async (path: string, maxBytes: number): Promise<Uint8Array> => {
-    const { signal } = asked.patience;
-    return (await network.client.request({ url: node.url + path, maxBytes, signal })).body;
-  };
-  const links: Uint8Array[] = [];
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const answer = decodeLatest(await get(latestPath(line, links.length), MAX_LATEST));
-    const proven = verifyProof(root, line, answer.proof);
-    links.push(...proven.links);
-    if (proven.links.length > 0) continue;
-    const anchor = anchorOf(links[0] ?? fail('AUTHOR_NODE_LIES', 'a line without links'));
-    const chain = extendChain(anchoredChain(anchor), line, root.networkId, links);
-    const { freshness } = judgeAge(root.policy, proven, now, 0);
-    const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;
-    const judged = { followed: { line, anchor }, proven, freshness, chain };
-    const envelope = await get(path, MAX_ENVELOPE);
-    return {
-      judged,
-      proof: encodeProof({ ...decodeProof(answer.proof), links: [] }),
-      links,
-      envelope,
-      release: readOffered(judged, envelope, digest),
-    };
-  }
-  return fail('AUTHOR_NODE_LIES', 'links without end');
-}
-
-// The first link is the registration; its key's thumbprint is the line's author, which the chain checks.
-function anchorOf(link: Uint8Array): PublicKey {
-  return parseRegistration(parseStatement(link)).key;
 }
 
 async function fetchImage(
