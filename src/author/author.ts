@@ -9,10 +9,9 @@ import { check, codeOf, fail } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { openCounters, type Counters } from './counters.ts';
-import { createFile, readBounded, readIfThere } from './durable-file.ts';
+import { createFile, readBounded, readIfThere, renameFile, replaceFile } from './durable-file.ts';
 import { isObject, listField, numberField, parseJson, textField } from './json-file.ts';
-import { createKeyFile, openKeyFile, type Cost } from './keys.ts';
-import type { Signer } from './statements.ts';
+import { createKeyFile, openKeyFile, readKeyFile, type Cost } from './keys.ts';
 
 export interface RecoveryKey {
   readonly file: string;
@@ -25,7 +24,10 @@ export interface Author {
   readonly name: string;
   /** Author id, 32 bytes. */
   readonly id: Uint8Array;
+  /** Of the release key that signs now; the first one's thumbprint is the author id. */
   readonly publicKey: PublicKey;
+  /** Release keys that were rotated away, oldest first. */
+  readonly retired: readonly PublicKey[];
   readonly recovery: readonly RecoveryKey[];
   readonly threshold: number;
   readonly counters: Counters;
@@ -33,11 +35,14 @@ export interface Author {
 
 const TYPE = 'firmament/author/v1';
 const AUTHOR_FILE = 'author.json';
-const RELEASE_KEY = 'release.key';
+export const RELEASE_KEY = 'release.key';
+/** The next release key, until its rotation is on the ledger. */
+export const NEXT_KEY = 'release.key.new';
 const ROOT_FILE = 'root.cbor';
 const MAX_AUTHOR_FILE = 65_536;
 const MAX_ROOT = 1 << 20;
 const MAX_RECOVERY = 8;
+const MAX_RETIRED = 1024;
 
 /**
  * Makes a new author: a release key, and recovery keys in files of their own (T01). Recovery keys belong
@@ -50,6 +55,8 @@ export async function createAuthor(options: {
   readonly curve?: Curve;
   readonly recoveryKeys?: number;
   readonly threshold?: number;
+  /** The release key, when another device holds it: no key file is made for it. */
+  readonly releaseKey?: PublicKey;
   readonly passphrase: string;
   /** Of the recovery keys; the release key's unless given. */
   readonly recoveryPassphrase?: string;
@@ -69,8 +76,12 @@ export async function createAuthor(options: {
   const existing = await readIfThere(join(directory, AUTHOR_FILE), MAX_AUTHOR_FILE);
   check(existing === undefined, 'AUTHOR_FILE_EXISTS', `${directory} has an author already`);
   const sealing = { random, ...(options.cost && { cost: options.cost }) };
-  const key = newKey(curve, random);
-  await createKeyFile(join(directory, RELEASE_KEY), key, passphrase, sealing);
+  let publicKey = options.releaseKey;
+  if (!publicKey) {
+    const key = newKey(curve, random);
+    await createKeyFile(join(directory, RELEASE_KEY), key, passphrase, sealing);
+    ({ publicKey } = key);
+  }
   const recovery: RecoveryKey[] = [];
   for (let i = 1; i <= recoveryKeys; i++) {
     const file = `recovery-${i}.key`;
@@ -79,18 +90,31 @@ export async function createAuthor(options: {
     await createKeyFile(join(directory, file), spare, own, sealing);
     recovery.push({ file, publicKey: spare.publicKey });
   }
+  const id = thumbprint(publicKey);
+  const text = authorJson({ name, id, publicKey, retired: [], recovery, threshold });
+  await createFile(join(directory, AUTHOR_FILE), text);
+  return openAuthor(directory, options.clock);
+}
+
+type AuthorFields = Omit<Author, 'directory' | 'counters'>;
+
+function authorJson({ name, id, publicKey, retired, recovery, threshold }: AuthorFields): string {
+  const shown = (key: PublicKey): string => hex(encodeKey(key));
   const file = {
     type: TYPE,
     name,
-    publicKey: hex(encodeKey(key.publicKey)),
-    recovery: recovery.map((spare) => ({
-      file: spare.file,
-      publicKey: hex(encodeKey(spare.publicKey)),
-    })),
+    id: hex(id),
+    publicKey: shown(publicKey),
+    retired: retired.map(shown),
+    recovery: recovery.map((spare) => ({ file: spare.file, publicKey: shown(spare.publicKey) })),
     threshold,
   };
-  await createFile(join(directory, AUTHOR_FILE), `${JSON.stringify(file, null, 2)}\n`);
-  return openAuthor(directory, options.clock);
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/** Writes what the folder says of its keys from now on. Durable once it returns. */
+export async function saveAuthor(author: Author): Promise<void> {
+  await replaceFile(join(author.directory, AUTHOR_FILE), authorJson(author));
 }
 
 // As the registry will read it: an author that could never register is not made.
@@ -103,7 +127,8 @@ function checkName(name: string): void {
   );
 }
 
-function newKey(curve: Curve, random: Random): PrivateKey {
+/** A key of this curve from chance. */
+export function newKey(curve: Curve, random: Random): PrivateKey {
   for (let attempt = 0; attempt < 8; attempt++) {
     try {
       return privateKey(curve, random(32));
@@ -119,7 +144,10 @@ function newKey(curve: Curve, random: Random): PrivateKey {
 export async function openAuthor(directory: string, clock: Clock): Promise<Author> {
   const json = parseJson(await readBounded(join(directory, AUTHOR_FILE), MAX_AUTHOR_FILE), TYPE);
   try {
-    const publicKey = decodeKey(fromHex(textField(json, 'publicKey')));
+    const keyOf = (value: unknown): PublicKey =>
+      typeof value === 'string' ? decodeKey(fromHex(value)) : fail('AUTHOR_FILE_INVALID');
+    const retired = listField(json, 'retired').map(keyOf);
+    check(retired.length <= MAX_RETIRED, 'AUTHOR_FILE_INVALID', 'too many keys');
     const recovery = listField(json, 'recovery').map((entry): RecoveryKey => {
       if (!isObject(entry)) return fail('AUTHOR_FILE_INVALID', 'not a recovery key');
       const file = textField(entry, 'file');
@@ -128,8 +156,9 @@ export async function openAuthor(directory: string, clock: Clock): Promise<Autho
     return {
       directory,
       name: textField(json, 'name'),
-      id: thumbprint(publicKey),
-      publicKey,
+      id: fromHex(textField(json, 'id'), 32),
+      publicKey: keyOf(json['publicKey']),
+      retired,
       recovery,
       threshold: numberField(json, 'threshold', 1, MAX_RECOVERY),
       counters: openCounters(directory, clock),
@@ -178,9 +207,19 @@ export async function requireRoot(author: Author): Promise<Root> {
 export async function unlockAuthor(
   author: Author,
   passphrase: string,
-): Promise<Omit<Signer, 'networkId'>> {
+): Promise<{ readonly key: PrivateKey; readonly author: Uint8Array }> {
+  await placeKey(author);
   const key = await openKeyFile(join(author.directory, RELEASE_KEY), passphrase);
-  const own = equal(thumbprint(key.publicKey), author.id);
+  const own = equal(thumbprint(key.publicKey), thumbprint(author.publicKey));
   check(own, 'AUTHOR_FILE_INVALID', 'the release key is not that of this author');
   return { key, author: author.id };
+}
+
+/** The last step of a rotation, which may have been cut off: the next key is the key once the author file says so. */
+export async function placeKey(author: Author): Promise<void> {
+  const next = join(author.directory, NEXT_KEY);
+  if (!(await readIfThere(next, MAX_AUTHOR_FILE))) return;
+  const { publicKey } = await readKeyFile(next);
+  if (equal(thumbprint(publicKey), thumbprint(author.publicKey)))
+    await renameFile(next, join(author.directory, RELEASE_KEY));
 }

@@ -51,6 +51,12 @@ export async function readIfThere(path: string, max: number): Promise<Uint8Array
   }
 }
 
+/** Gives the file another name, over what had it. Durable once it returns. */
+export async function renameFile(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncFolder(dirname(to));
+}
+
 export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true });
   await syncFolder(dirname(path));

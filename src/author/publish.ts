@@ -107,7 +107,9 @@ async function registerRelease(
 ): ReturnType<typeof register> {
   const { author, network, patience } = session;
   const { declared } = await rememberedLine(author, lineText(release.line));
-  const dropped = new Set<Statement['kind']>(declared ? ['line.declare'] : []);
+  // A line that another author declared came here by a transfer or a delegation.
+  const own = equal(release.line.author, author.id);
+  const dropped = new Set<Statement['kind']>(declared || !own ? ['line.declare'] : []);
   for (;;) {
     const kept = await readPosted(author, release.digest);
     const group = kept ?? (await buildGroup(session, release, images, dropped));

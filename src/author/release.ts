@@ -118,7 +118,7 @@ export function readOwnRelease(
   const statement = parseStatement(statementOf(parsed));
   const line = parseLineText(statement.subject);
   const own = statement.kind === 'release' && statement.issuer === hex(author.id);
-  check(own && line.author.toHex() === hex(author.id), 'AUTHOR_RELEASE_FOREIGN');
+  check(own, 'AUTHOR_RELEASE_FOREIGN');
   // T04: claims, key and signature of the one block that goes on the ledger.
   authenticate(statement, author.publicKey);
   const attachment = attachmentOf(parsed);

@@ -1,8 +1,7 @@
 /** Withdrawing a release (T16). */
 import { sha256 } from '#crypto';
-import { concat, hex, utf8 } from '../bytes.ts';
-import { check } from '../errors.ts';
-import { lineKey, lineText, type Line } from '../registry/line.ts';
+import { concat, utf8 } from '../bytes.ts';
+import { lineKey, type Line } from '../registry/line.ts';
 import { provenLine } from './lines.ts';
 import { postOne, signerOf, type Session } from './publish.ts';
 import type { Receipted, RegistrationEvents } from './registration.ts';
@@ -22,10 +21,8 @@ export async function withdrawRelease(
   },
   events: RegistrationEvents = {},
 ): Promise<Receipted> {
-  const { network, patience, author } = session;
+  const { network, patience } = session;
   const { line, release, reason } = withdrawal;
-  const own = lineText(line).startsWith(`${hex(author.id)}/`);
-  check(own, 'LINE_FOREIGN', "the line is another author's");
   const lowest = withdrawal.lowest ?? (await provenLine(network, line, patience)).value.lowest;
   const name = sha256(concat(utf8('withdraw'), lineKey(line), release));
   return postOne(session, name, events, (counter) =>

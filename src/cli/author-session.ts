@@ -3,10 +3,15 @@ import { openAuthor, requireRoot, unlockAuthor, type Author } from '../author/au
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
 import { openNetwork } from '../author/network.ts';
 import type { Session } from '../author/publish.ts';
+import { outsideKey, readPublicKey } from '../author/outside-signer.ts';
 import { describeReceipted, type Receipted } from '../author/registration.ts';
-import { lineOf, type Line } from '../registry/line.ts';
+import { equal } from '../bytes.ts';
+import { thumbprint } from '../cose/key.ts';
+import type { SigningKey } from '../crypto/key.ts';
+import { check } from '../errors.ts';
+import { lineOf, parseLineText, type Line } from '../registry/line.ts';
 import type { Root } from '../registry/root.ts';
-import type { Arguments } from './arguments.ts';
+import { wrong, type Arguments } from './arguments.ts';
 import { passphraseOf } from './passphrase.ts';
 
 /** POSIX seconds of this machine. */
@@ -23,18 +28,37 @@ export async function withSession<T>(
 ): Promise<T> {
   const opened = await openFolder(given);
   const root = await requireRoot(opened);
-  const passphrase = await passphraseOf(given, `Passphrase of ${opened.name}: `);
-  const { key } = await unlockAuthor(opened, passphrase);
+  const key = await signingKey(given, opened);
   await using network = openNetwork(root);
   return run({ author: opened, network, key, patience: patienceOf(given) }, root);
+}
+
+/** The options of every command that signs as an author. */
+export const SIGNING: readonly string[] = ['dir', 'passphrase-file', 'signer', 'signer-key'];
+
+/** The author's release key: of its key file, or held by the program that --signer names. */
+export async function signingKey(given: Arguments, opened: Author): Promise<SigningKey> {
+  const command = given.text('signer');
+  const keyFile = given.text('signer-key');
+  if (command === undefined && keyFile === undefined) {
+    const passphrase = await passphraseOf(given, `Passphrase of ${opened.name}: `);
+    return (await unlockAuthor(opened, passphrase)).key;
+  }
+  if (command === undefined) return wrong('--signer-key is for --signer');
+  const publicKey = keyFile === undefined ? opened.publicKey : await readPublicKey(keyFile);
+  const own = equal(thumbprint(publicKey), thumbprint(opened.publicKey));
+  check(own, 'AUTHOR_FILE_INVALID', 'the signer key is not the release key of this author');
+  return outsideKey(command, publicKey);
 }
 
 export function patienceOf(given: Arguments): Session['patience'] {
   return { timeoutMs: given.count('timeout', 120) * 1000 };
 }
 
-/** The author's line that --vendor, --class and --track name. */
+/** The author's line that --vendor, --class and --track name, or any by its text in --line. */
 export function lineOption(given: Arguments, id: Uint8Array): Line {
+  const text = given.text('line');
+  if (text !== undefined) return parseLineText(text);
   const vendor = vendorIdOf(given.required('vendor'));
   const track = given.text('track') ?? 'stable';
   return lineOf({ author: id, vendor, class: classIdOf(vendor, given.required('class')), track });

@@ -6,6 +6,7 @@ import { createAuthor, pinRoot, pinnedRoot } from '../author/author.ts';
 import { declareLine } from '../author/lines.ts';
 import { registerAuthor } from '../author/publish.ts';
 import { describeReceipted } from '../author/registration.ts';
+import { readPublicKey } from '../author/outside-signer.ts';
 import { operatorProof } from '../author/statements.ts';
 import { hex } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
@@ -15,30 +16,37 @@ import {
   lineOption,
   openFolder,
   receiptedLine,
+  SIGNING,
   systemClock,
   withSession,
 } from './author-session.ts';
+import { keys } from './author-keys.ts';
 import type { Io } from './io.ts';
 import { passphraseOf } from './passphrase.ts';
 import { createProgress } from './progress.ts';
 
-const USAGE = `Usage: firmament author VERB [--dir DIR] [--passphrase-file FILE] [--json]
+const USAGE = `Usage: firmament author VERB [--dir DIR] [--passphrase-file FILE | --signer COMMAND] [--json]
 
-  init --name NAME [--curve P-256|Ed25519] [--recovery N] [--threshold M] [--recovery-passphrase-file FILE]
-      makes an author in DIR (./author): a release key and N recovery keys (1), each in a file of its own
+  init --name NAME [--curve P-256|Ed25519] [--recovery N] [--threshold M] [--recovery-passphrase-file FILE] [--signer-key FILE]
+      makes an author in DIR (./author): a release key and N recovery keys (1), each in a file of its own; with
+      --signer-key the release key is one that another device holds (docs/operations.md)
   register --root FILE [--operator NAME --operator-key FILE] [--timeout SECONDS]
       pins the network of this root and puts the author on its ledger
   line --vendor DOMAIN|UUID --class NAME|UUID [--track stable] [--timeout SECONDS]
       declares a line of releases; release publish does it by itself when it is needed
+  keys rotate|revoke|delegate|transfer|accept|approve|submit|show
+      changes who may sign, by the recovery keys; author keys --help says more
   show
       prints who the author is
 
 The passphrase is taken from the file's first line, from FIRMAMENT_PASSPHRASE, or typed.`;
 
-const COMMON = ['dir', 'passphrase-file'];
+const COMMON = SIGNING;
 
 /** Exit codes: 0 done; 1 refused; 2 usage, or no such file. */
 export async function author(args: readonly string[], io: Io): Promise<number> {
+  const [verb, ...rest] = args;
+  if (verb === 'keys') return keys(rest, io);
   return runVerb('author', USAGE, { init, register, line, show }, args, io);
 }
 
@@ -57,6 +65,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
   const curve = given.text('curve') ?? 'P-256';
   if (curve !== 'P-256' && curve !== 'Ed25519') wrong('--curve is P-256 or Ed25519');
   const recoveryKeys = given.count('recovery', 1);
+  const signerKey = given.text('signer-key');
   const passphrase = await passphraseOf(given, `A passphrase for the keys of ${name}: `, {
     twice: true,
   });
@@ -66,6 +75,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     curve,
     recoveryKeys,
     threshold: given.count('threshold', Math.floor(recoveryKeys / 2) + 1),
+    ...(signerKey !== undefined && { releaseKey: await readPublicKey(signerKey) }),
     passphrase,
     ...(given.text('recovery-passphrase-file') !== undefined && {
       recoveryPassphrase: await passphraseOf(given, '', { option: 'recovery-passphrase-file' }),
@@ -79,7 +89,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     given,
     [
       `author ${made.name}: ${hex(made.id)}`,
-      `release key: ${join(directory, 'release.key')}`,
+      `release key: ${signerKey ?? join(directory, 'release.key')}`,
       `recovery keys, any ${made.threshold} of ${files.length}: ${files.join(', ')}`,
       'Move the recovery keys to media that stay offline, and delete them here: they are all that can',
       'take the author back from whoever steals the release key.',

@@ -1,7 +1,7 @@
 /** `firmament release create|publish|withdraw|status|export|import`: an author's releases. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { openAuthor, pinnedRoot, requireRoot, unlockAuthor } from '../author/author.ts';
+import { openAuthor, pinnedRoot, requireRoot } from '../author/author.ts';
 import { createFile } from '../author/durable-file.ts';
 import { openImage, type ImageFile } from '../author/image-file.ts';
 import { openNetwork } from '../author/network.ts';
@@ -32,17 +32,18 @@ import {
   openFolder,
   patienceOf,
   receiptedLine,
+  SIGNING,
+  signingKey,
   systemClock,
   withSession,
 } from './author-session.ts';
 import type { Io } from './io.ts';
-import { passphraseOf } from './passphrase.ts';
 import { createProgress, size, type Progress } from './progress.ts';
 import { claimsOf, sequenceOption } from './release-options.ts';
 
-const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE] [--json]
+const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE | --signer COMMAND] [--json]
 
-  create IMAGE --version TEXT --vendor DOMAIN|UUID --class NAME|UUID --out FILE [--sequence N|auto] [--track stable]
+  create IMAGE --version TEXT (--vendor DOMAIN|UUID --class NAME|UUID | --line LINE) --out FILE [--sequence N|auto] [--track stable]
          [--kind functional|security] [--applies LOW-HIGH] [--via DIGEST] [--support-until DATE] [--component NAME]
          [--document type=TYPE,file=FILE,where=URL]... [--for-publishing [--network ROOT_FILE]]
       builds and signs a release of one image. It is a test build, which no network registers, unless it is
@@ -56,7 +57,7 @@ const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE
       what the nodes say of a release, and who holds it
 ${ARCHIVE_USAGE}`;
 
-const COMMON = ['dir', 'passphrase-file'];
+const COMMON = SIGNING;
 
 /** Exit codes: 0 done; 1 refused; 2 usage, or no such file. */
 export async function release(args: readonly string[], io: Io): Promise<number> {
@@ -71,6 +72,7 @@ async function create(args: readonly string[], io: Io): Promise<void> {
     'vendor',
     'class',
     'track',
+    'line',
     'out',
     'sequence',
     'kind',
@@ -92,9 +94,8 @@ async function create(args: readonly string[], io: Io): Promise<void> {
   const image = await describe(file, createProgress(io));
   const asked = sequenceOption(given);
   const sequence = asked ?? (await nextSequence(folder, line, systemClock));
-  const passphrase = await passphraseOf(given, `Passphrase of ${folder.name}: `);
   const built = buildRelease(
-    { ...(await unlockAuthor(folder, passphrase)), networkId },
+    { key: await signingKey(given, folder), author: folder.id, networkId },
     {
       line,
       sequence,

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { privateKey, sha256 } from '#crypto';
+import { hex, utf8 } from '../../src/bytes.ts';
+import type { PublicKey } from '../../src/crypto/key.ts';
+import { keyId } from '../../src/log/cosignature.ts';
 import { createGenesis, parseGenesis } from '../../src/registry/genesis.ts';
 import type { Operator, Policy } from '../../src/registry/policy.ts';
 import { sampleKey, sampleOperator, samplePolicy } from './sample-policy.ts';
+
+function collidingKey(i: number): PublicKey {
+  return privateKey('Ed25519', sha256(utf8(`collision ${i}`))).publicKey;
+}
 
 function nobodyAnAuthor(n: number): readonly Operator[] {
   return samplePolicy(n).operators.map((operator) => ({ ...operator, kind: 'non-author' }));
@@ -41,6 +49,26 @@ suite('T09: a genesis that a few operators could stop or forge is refused', () =
   test('all of them needed is sound where nobody is an author', () => {
     const operators = nobodyAnAuthor(3);
     createGenesis(1, samplePolicy(3, { operators, quorum: 3 }));
+  });
+
+  test('two cosigner keys with one C2SP key id are refused, though they differ', () => {
+    // Found by a birthday search over these labels; both ids are fa4a3fa9.
+    const colliding = new Map([
+      [1, collidingKey(18_419)],
+      [2, collidingKey(88_353)],
+    ]);
+    const operators = samplePolicy(4).operators.map((operator, i) => {
+      const cosigner = colliding.get(i);
+      return {
+        ...operator,
+        nodes: operator.nodes.map((n) => ({ ...n, ...(cosigner && { cosigner }) })),
+      };
+    });
+    const ids = [1, 2].map((i) => hex(keyId(`o${i}/n`, colliding.get(i) as PublicKey)));
+    assert.deepEqual(ids, ['fa4a3fa9', 'fa4a3fa9']);
+    assert.throws(() => createGenesis(1, samplePolicy(4, { operators })), {
+      code: 'POLICY_KEY_REUSED',
+    });
   });
 
   test('one operator under two names shares no key with itself', () => {
