@@ -1,0 +1,19 @@
+/** A device that a `FaultFile` can end: boots, asks once, prints what it came to. Argument: its folder. */
+import { openDevice } from '../device/device.ts';
+import { diskFiles } from '../device/files.ts';
+import { FAULT_VARIABLE, faultFromFile, faultyFiles } from './faults.ts';
+
+const reach = faultFromFile(process.env[FAULT_VARIABLE] ?? '');
+{
+  await using device = await openDevice(process.argv[2] ?? '', {
+    clock: () => Math.floor(Date.now() / 1000),
+    files: faultyFiles(diskFiles, reach),
+  });
+  const version = (): string | null => {
+    const { status } = device.bootloader;
+    return status.kind === 'running' && status.healthy ? (status.reported ?? null) : null;
+  };
+  console.log(JSON.stringify({ type: 'ready', version: version() }));
+  const { outcome, code } = await device.agent.poll();
+  console.log(JSON.stringify({ type: 'result', outcome, code, version: version() }));
+}

@@ -1,0 +1,17 @@
+/** A node that a `FaultFile` can end. Arguments as those of the command: node start CONFIG. */
+import { jsonLogger } from '../cli/json-logger.ts';
+import { untilStopped } from '../cli/until-stopped.ts';
+import { readNodeConfig, readNodeKeys } from '../node/config.ts';
+import { startNode } from '../node/node.ts';
+import { FAULT_VARIABLE, faultFromFile } from './faults.ts';
+
+const config = readNodeConfig(process.argv[4] ?? '');
+{
+  await using node = await startNode(config, readNodeKeys(config.keys), {
+    clock: () => Math.floor(Date.now() / 1000),
+    logger: jsonLogger({ stdout: () => undefined, stderr: (line) => console.error(line) }),
+    faultPoint: faultFromFile(process.env[FAULT_VARIABLE] ?? ''),
+  });
+  console.log(JSON.stringify({ node: config.node, port: node.port }));
+  await untilStopped();
+}
