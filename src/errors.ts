@@ -306,6 +306,7 @@ export const CODES = {
   AUTHOR_RELEASE_FOREIGN: 'the release is not signed by this author',
   AUTHOR_IMAGE_MISMATCH:
     'an image given is none that the release names, or one that it names was not given',
+  AUTHOR_DOCUMENT_MISMATCH: 'a document is not the one whose digest was given',
   AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
   AUTHOR_REQUEST_UNFINISHED:
     'another request of recovery keys is being submitted: give that one to author keys submit first',

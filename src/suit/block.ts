@@ -1,9 +1,11 @@
 /**
- * One authentication block (draft 8.3): a COSE_Sign1 over the detached SUIT_Digest. MAC and
- * multi-signature blocks are recognised and passed over: another reader checks those.
+ * One authentication block (draft 8.3): a COSE_Sign1 or COSE_Mac0 over the detached SUIT_Digest.
+ * COSE_Sign and COSE_Mac are recognised and passed over: another reader checks those.
  */
 import type { Cbor } from '../cbor/decode.ts';
 import { KID, RECEIPTS } from '../cose/claims.ts';
+import { decodeMac0 } from '../cose/mac0.ts';
+import type { Mac0 } from '../cose/mac0.ts';
 import { decodeSign1, encodeSign1 } from '../cose/sign1.ts';
 import type { Sign1 } from '../cose/sign1.ts';
 import { check, codeOf, fail } from '../errors.ts';
@@ -23,10 +25,12 @@ export type Block =
       /** Unsigned: receipts that whoever handed over the envelope put in. */
       readonly receipts: readonly Uint8Array[];
     }
+  | { readonly kind: 'mac0'; readonly mac0: Mac0 }
   | { readonly kind: 'unsupported'; readonly why: string };
 
+const SIGN1 = 18n;
+const MAC0 = 17n;
 const OTHER_TAGS: ReadonlyMap<bigint, string> = new Map([
-  [17n, 'COSE_Mac0'],
   [97n, 'COSE_Mac'],
   [98n, 'COSE_Sign'],
 ]);
@@ -47,27 +51,37 @@ export function readBlock(bytes: Uint8Array, mayHoldReceipts: boolean): Block {
     return fail('SUIT_BLOCK_MALFORMED', 'an authentication block without its COSE tag');
   const other = OTHER_TAGS.get(item.tag);
   if (other !== undefined) return { kind: 'unsupported', why: `a ${other} is not checked here` };
-  check(item.tag === 18n, 'SUIT_BLOCK_MALFORMED', `tag ${item.tag} is not a COSE message`);
-  checkShape(item.content);
-  let sign1: Sign1;
+  check(
+    item.tag === SIGN1 || item.tag === MAC0,
+    'SUIT_BLOCK_MALFORMED',
+    `tag ${item.tag} is not a COSE message`,
+  );
+  checkShape(item.content, item.tag === SIGN1);
   try {
-    sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK_BYTES });
+    if (item.tag === MAC0) {
+      const mac0 = decodeMac0(bytes, { maxBytes: MAX_BLOCK_BYTES });
+      readUnprotected(mac0.unprotected, false);
+      return { kind: 'mac0', mac0 };
+    }
+    const sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK_BYTES });
+    return { kind: 'sign1', sign1, receipts: readUnprotected(sign1.unprotected, mayHoldReceipts) };
   } catch (error) {
-    if (codeOf(error) === 'COSE_ALGORITHM_UNSUPPORTED')
-      return { kind: 'unsupported', why: 'its signature algorithm is not supported' };
+    const code = codeOf(error);
+    if (code === 'COSE_ALGORITHM_UNSUPPORTED')
+      return { kind: 'unsupported', why: 'its algorithm is not supported' };
+    if (code?.startsWith('SUIT_') === true) throw error;
     const message = error instanceof Error ? error.message : '';
     return fail('SUIT_BLOCK_MALFORMED', `authentication block: ${message}`, {}, error);
   }
-  return { kind: 'sign1', sign1, receipts: readUnprotected(sign1.unprotected, mayHoldReceipts) };
 }
 
 /** The refusals that tell an engineer more than "not a COSE_Sign1". */
-function checkShape(item: Item): void {
+function checkShape(item: Item, signed: boolean): void {
   const what = 'authentication block';
   const { items } = asArray(item, what);
   const [header, unprotected, payload, signature] = items;
   if (!header || !unprotected || !payload || !signature || items.length !== 4)
-    return fail('SUIT_BLOCK_MALFORMED', 'a COSE_Sign1 has four elements');
+    return fail('SUIT_BLOCK_MALFORMED', 'a COSE_Sign1 or COSE_Mac0 has four elements');
   for (const [label] of asMap(unprotected, `${what}: unprotected header`).entries)
     check(
       !(label.kind === 'integer' && label.value === 1n),
@@ -83,7 +97,7 @@ function checkShape(item: Item): void {
   );
   const { value } = asBytes(signature, `${what}: signature`);
   check(
-    value.length === 64 || value[0] !== 0x30,
+    !signed || value.length === 64 || value[0] !== 0x30,
     'SUIT_SIGNATURE_DER',
     `${what}: a signature of ${value.length} bytes in DER at byte ${signature.start}; COSE has r and s as 64 bytes (RFC 9053 2.1)`,
     { offset: signature.start },

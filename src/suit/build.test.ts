@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { privateKey, sha256 } from '#crypto';
 import { hex, utf8 } from '../bytes.ts';
+import { CIPHERS } from '../cose/cipher.ts';
+import type { ContentCipher } from '../cose/cipher.ts';
 import { RECEIPTS } from '../cose/claims.ts';
+import { createEncrypt } from '../cose/encrypt.ts';
 import { createSign1, decodeSign1, verifySign1 } from '../cose/sign1.ts';
 import { authenticate } from './authenticate.ts';
 import {
@@ -18,13 +21,15 @@ import {
 } from './build.ts';
 import type { CommandInput, MemberInput } from './build.ts';
 import { readSequence } from './commands.ts';
+import type { ParameterName } from './commands.ts';
 import { suitDigest } from './digest.ts';
 import { parseEnvelope } from './envelope.ts';
 import { parseItem } from './item.ts';
-import { CONDITION } from './label.ts';
-import type { ConditionName, SectionName } from './label.ts';
+import { ACTION, COMPARISON, CONDITION, WAIT_EVENT } from './label.ts';
+import type { ActionName, ConditionName, SectionName } from './label.ts';
 import { parseManifest } from './manifest.ts';
 import type { Parameters } from './parameters.ts';
+import type { Comparison } from './version.ts';
 import { addReceipts, attachmentOf, envelopeFrom, statementOf } from './transparent.ts';
 
 const KEY = privateKey('Ed25519', new Uint8Array(32).fill(5));
@@ -33,6 +38,19 @@ const COUNT = 3;
 const uuid = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const bytes = fc.uint8Array({ maxLength: 40 });
 const uint = fc.nat({ max: 2 ** 40 });
+const versionMatch = fc.record({
+  comparison: fc.constantFrom(...(Object.keys(COMPARISON) as Comparison[])),
+  version: fc.array(fc.integer({ min: -3, max: 100 }), { minLength: 1, maxLength: 5 }),
+});
+const ENCRYPTION_INFOS = (Object.keys(CIPHERS) as ContentCipher[]).map(
+  (cipher) =>
+    createEncrypt({
+      cipher,
+      contentKey: new Uint8Array(CIPHERS[cipher].key),
+      iv: new Uint8Array(CIPHERS[cipher].iv),
+      recipients: [{ key: new Uint8Array(16) }],
+    }).bytes,
+);
 const parameters = fc
   .record(
     {
@@ -49,11 +67,43 @@ const parameters = fc
       sourceComponent: fc.nat({ max: COUNT - 1 }),
       invokeArguments: bytes,
       fetchArguments: bytes,
-      strictOrder: fc.boolean(),
+      useBefore: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      encryptionInfo: fc.constantFrom(...ENCRYPTION_INFOS),
+      minimumBattery: uint,
+      updatePriority: fc.integer(),
+      versionMatch,
+      waitInfo: fc
+        .uniqueArray(
+          fc.oneof(
+            fc.record({ kind: fc.constant('authorization' as const), priority: fc.integer() }),
+            fc.record({ kind: fc.constant('power' as const), state: fc.integer() }),
+            fc.record({
+              kind: fc.constant('other-device-version' as const),
+              device: bytes,
+              versions: fc.array(versionMatch, { minLength: 1, maxLength: 3 }),
+            }),
+            fc.record({ kind: fc.constantFrom('time', 'day-of-week-utc'), value: uint }),
+          ),
+          { minLength: 1, selector: ({ kind }) => kind },
+        )
+        .map((events) => events.toSorted((a, b) => WAIT_EVENT[a.kind] - WAIT_EVENT[b.kind])),
     },
     { requiredKeys: [] },
   )
   .filter((set) => Object.keys(set).length > 0) satisfies fc.Arbitrary<Parameters>;
+const ordered = fc
+  .tuple(parameters, fc.option(fc.boolean(), { nil: undefined }))
+  .map(([set, strictOrder]) => (strictOrder === undefined ? set : { ...set, strictOrder }));
+
+/** By component index, in order. */
+function entries<T>(value: fc.Arbitrary<T>): fc.Arbitrary<readonly (readonly [number, T])[]> {
+  return fc
+    .uniqueArray(fc.tuple(fc.nat({ max: COUNT - 1 }), value), {
+      minLength: 1,
+      selector: ([at]) => at,
+    })
+    .map((list) => list.toSorted(([a], [b]) => a - b));
+}
 
 const policy = fc.nat({ max: 15 });
 const index = fc.oneof(
@@ -74,10 +124,15 @@ const leaf: fc.Arbitrary<CommandInput> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('action' as const),
-    name: fc.constantFrom('write', 'fetch', 'copy', 'invoke', 'swap'),
+    name: fc.constantFrom(...(Object.keys(ACTION) as ActionName[])),
     policy,
   }),
-  parameters.map((set): CommandInput => ({ kind: 'override-parameters', parameters: set })),
+  ordered.map((set): CommandInput => ({ kind: 'override-parameters', parameters: set })),
+  parameters.map((set): CommandInput => ({ kind: 'set-parameters', parameters: set })),
+  entries(parameters).map((each): CommandInput => ({ kind: 'override-multiple', entries: each })),
+  entries(
+    fc.array(fc.constantFrom<ParameterName[]>('uri', 'content', 'waitInfo'), { minLength: 1 }),
+  ).map((each): CommandInput => ({ kind: 'copy-params', entries: each })),
 );
 const inner = fc.array(leaf, { minLength: 1, maxLength: 3 });
 const nested: fc.Arbitrary<CommandInput> = fc.oneof(
@@ -207,7 +262,14 @@ test('the manifest of one image', () => {
   assert.deepEqual(manifest.version, [2, 0, 0]);
   assert.deepEqual([...manifest.sections.keys()].toSorted(), ['install', 'invoke', 'validate']);
   assert.deepEqual(manifest.images, [
-    { componentIndex: 0, algorithm: 'SHA-256', digest: input.digest, size: 8, uri: input.uri },
+    {
+      componentIndex: 0,
+      algorithm: 'SHA-256',
+      digest: input.digest,
+      size: 8,
+      uri: input.uri,
+      encrypted: false,
+    },
   ]);
   assert.ok(manifest.text?.state === 'inline');
   assert.deepEqual(encodeText(manifest.text.value), encodeText(text));

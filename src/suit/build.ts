@@ -3,9 +3,15 @@ import { concat } from '../bytes.ts';
 import { encode, encodeBytesHeader } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { check } from '../errors.ts';
-import type { Command, ComponentIndex, Sequence } from './commands.ts';
+import type {
+  Command,
+  ComponentIndex,
+  CopyParams,
+  OverrideMultiple,
+  Sequence,
+} from './commands.ts';
 import { suitDigest } from './digest.ts';
-import type { SuitDigest } from './digest.ts';
+import type { DigestAlgorithm, SuitDigest } from './digest.ts';
 import { MAX_INTEGRATED_PAYLOADS } from './envelope.ts';
 import {
   ACTION,
@@ -13,14 +19,17 @@ import {
   COMPONENT_TEXT,
   CONDITION,
   CONTROL,
+  DEPENDENCY,
   ENVELOPE,
   MANIFEST,
   MANIFEST_VERSION,
+  PARAMETER,
   SECTION,
   TAG_ENVELOPE,
   TEXT,
 } from './label.ts';
 import type { SectionName } from './label.ts';
+import type { ComponentId } from './manifest.ts';
 import { parametersToCbor } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 import type { LanguageText } from './text.ts';
@@ -30,7 +39,9 @@ export type CommandInput =
   | { readonly kind: 'condition'; readonly name: keyof typeof CONDITION; readonly policy: number }
   | { readonly kind: 'action'; readonly name: keyof typeof ACTION; readonly policy: number }
   | { readonly kind: 'set-component-index'; readonly index: ComponentIndex }
-  | { readonly kind: 'override-parameters'; readonly parameters: Parameters }
+  | { readonly kind: 'override-parameters' | 'set-parameters'; readonly parameters: Parameters }
+  | Pick<OverrideMultiple, 'kind' | 'entries'>
+  | Pick<CopyParams, 'kind' | 'entries'>
   | { readonly kind: 'try-each'; readonly sequences: readonly (readonly CommandInput[] | null)[] }
   | { readonly kind: 'run-sequence'; readonly sequence: readonly CommandInput[] };
 
@@ -39,7 +50,11 @@ export type MemberInput = { readonly content: Uint8Array } | { readonly digest: 
 
 export interface ManifestInput {
   readonly sequence: bigint;
-  readonly componentIds: readonly (readonly Uint8Array[])[];
+  /** The components proper: a dependency with a prefix of its own is numbered on behind them. */
+  readonly componentIds: readonly ComponentId[];
+  /** By component index: the prefix, or null for one of `componentIds`. */
+  readonly dependencies?: ReadonlyMap<number, ComponentId | null>;
+  readonly ownComponentId?: ComponentId;
   readonly shared?: readonly CommandInput[];
   readonly sections: ReadonlyMap<SectionName, MemberInput>;
   readonly text?: MemberInput;
@@ -61,7 +76,18 @@ function sequenceToCbor(sequence: readonly (Command | CommandInput)[]): Cbor[] {
       case 'set-component-index':
         return [CONTROL['set-component-index'], command.index];
       case 'override-parameters':
-        return [CONTROL['override-parameters'], parametersToCbor(command.parameters)];
+      case 'set-parameters':
+        return [CONTROL[command.kind], parametersToCbor(command.parameters)];
+      case 'override-multiple': {
+        const entries = command.entries.map(([at, set]) => [at, parametersToCbor(set)] as const);
+        return [CONTROL['override-multiple'], new Map(entries)];
+      }
+      case 'copy-params': {
+        const entries = command.entries.map(
+          ([at, names]) => [at, names.map((name) => PARAMETER[name])] as const,
+        );
+        return [CONTROL['copy-params'], new Map(entries)];
+      }
       case 'try-each': {
         const sequences = command.sequences.map((each) =>
           each === null ? null : encodeSequence(each),
@@ -100,6 +126,14 @@ function numbered(
 /** The manifest's content: `wrap` makes it the byte string that digest and envelope are of. */
 export function buildManifest(input: ManifestInput): Uint8Array {
   const common = new Map<Cbor, Cbor>([[COMMON.components, input.componentIds]]);
+  if (input.dependencies !== undefined) {
+    const entries = [...input.dependencies].map(([index, prefix]) => {
+      const metadata = new Map<Cbor, Cbor>();
+      if (prefix !== null) metadata.set(DEPENDENCY.prefix, prefix);
+      return [index, metadata] as const;
+    });
+    common.set(COMMON.dependencies, new Map(entries));
+  }
   if (input.shared !== undefined) common.set(COMMON.sharedSequence, encodeSequence(input.shared));
   const manifest = new Map<Cbor, Cbor>([
     [MANIFEST.version, MANIFEST_VERSION],
@@ -107,6 +141,7 @@ export function buildManifest(input: ManifestInput): Uint8Array {
     [MANIFEST.common, encode(common)],
   ]);
   if (input.referenceUri !== undefined) manifest.set(MANIFEST.referenceUri, input.referenceUri);
+  if (input.ownComponentId !== undefined) manifest.set(MANIFEST.componentId, input.ownComponentId);
   if (input.version !== undefined) manifest.set(MANIFEST.setVersion, encode(input.version));
   const severedDigests = new Map<number, Uint8Array>();
   const put = (key: number, member: MemberInput): void => {
@@ -138,12 +173,15 @@ export function wrap(content: Uint8Array): Uint8Array {
 }
 
 /** A member cut out of the manifest: its byte string for the envelope, its digest for the manifest. */
-export function sever(content: Uint8Array): {
+export function sever(
+  content: Uint8Array,
+  algorithm: DigestAlgorithm = 'SHA-256',
+): {
   readonly bstr: Uint8Array;
   readonly digest: Uint8Array;
 } {
   const bstr = wrap(content);
-  return { bstr, digest: suitDigest(bstr) };
+  return { bstr, digest: suitDigest(bstr, algorithm) };
 }
 
 export interface ImageManifestInput {

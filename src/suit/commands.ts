@@ -1,14 +1,17 @@
 /** Command sequences (draft 8.4.6): parsed strictly, whatever is unknown refused by name. */
 import { check, fail } from '../errors.ts';
-import { asArray, asInteger, asUint, asWrapped } from './item-read.ts';
+import { asArray, asInteger, asMap, asUint, asWrapped } from './item-read.ts';
 import type { Item } from './item.ts';
-import { ACTION, CONDITION, CONTROL, FOREIGN, nameOf } from './label.ts';
+import { ACTION, CONDITION, CONTROL, nameOf, PARAMETER } from './label.ts';
 import type { ActionName, ConditionName } from './label.ts';
 import { readParameters } from './parameters.ts';
 import type { Parameters } from './parameters.ts';
 
 /** `true`: every component; an array: those listed; a number: that one (draft 6.5). */
 export type ComponentIndex = number | true | readonly number[];
+
+/** A parameter that belongs to a component: not strict-order, not soft-failure. */
+export type ParameterName = Exclude<keyof Parameters, 'strictOrder' | 'softFailure'>;
 
 interface Located {
   /** Bytes from the start of the top-level sequence to the command's number. */
@@ -33,6 +36,23 @@ export interface OverrideParameters extends Located {
   readonly kind: 'override-parameters';
   readonly parameters: Parameters;
 }
+/** Sets what is not set yet (trust-domains). */
+export interface SetParameters extends Located {
+  readonly kind: 'set-parameters';
+  readonly parameters: Parameters;
+}
+/** Overrides parameters of several components and leaves the last as the current one. */
+export interface OverrideMultiple extends Located {
+  readonly kind: 'override-multiple';
+  /** Never empty; by component index. */
+  readonly entries: readonly (readonly [index: number, parameters: Parameters])[];
+}
+/** Takes parameters over from other components. */
+export interface CopyParams extends Located {
+  readonly kind: 'copy-params';
+  /** Never empty; by component index. */
+  readonly entries: readonly (readonly [index: number, names: readonly ParameterName[]])[];
+}
 export interface TryEach extends Located {
   readonly kind: 'try-each';
   /** `null`, only as the last: succeeds without doing anything. */
@@ -48,6 +68,9 @@ export type Command =
   | ActionCommand
   | SetComponentIndex
   | OverrideParameters
+  | SetParameters
+  | OverrideMultiple
+  | CopyParams
   | TryEach
   | RunSequence;
 
@@ -114,8 +137,19 @@ function readCommand(code: Item, argument: Item, scope: Scope): Command {
     case 'set-component-index':
       return { kind: 'set-component-index', index: readIndex(argument, scope), offset };
     case 'override-parameters': {
-      const parameters = readParameters(argument, { ...scope, nested: scope.depth > 0 });
+      const nested = scope.depth > 0;
+      const parameters = readParameters(argument, { ...scope, nested, ordering: true });
       return { kind: 'override-parameters', parameters, offset };
+    }
+    case 'set-parameters':
+      return { kind: 'set-parameters', parameters: readPlain(argument, scope), offset };
+    case 'override-multiple': {
+      const entries = readEntries(argument, scope, (each) => readPlain(each, scope));
+      return { kind: 'override-multiple', entries, offset };
+    }
+    case 'copy-params': {
+      const entries = readEntries(argument, scope, (each) => readNames(each, scope));
+      return { kind: 'copy-params', entries, offset };
     }
     case 'try-each':
       return { kind: 'try-each', sequences: readAlternatives(argument, scope), offset };
@@ -148,18 +182,65 @@ function readPolicy(item: Item, { what }: Scope): number {
   return policy;
 }
 
+function readPlain(item: Item, scope: Scope): Parameters {
+  return readParameters(item, { ...scope, nested: false, ordering: false });
+}
+
+/** {+ component index => value}. */
+function readEntries<T>(
+  item: Item,
+  scope: Scope,
+  read: (value: Item) => T,
+): readonly (readonly [number, T])[] {
+  const { entries } = asMap(item, `${scope.what}: components`);
+  if (entries.length === 0)
+    return fail('SUIT_TYPE', `${scope.what}: no components at byte ${item.start}`, {
+      offset: item.start,
+    });
+  return entries.map(([key, value]) => [readOneIndex(key, scope), read(value)] as const);
+}
+
+/** [+ int]: parameter numbers, known ones. */
+function readNames(item: Item, { what }: Scope): readonly ParameterName[] {
+  const { items } = asArray(item, `${what}: parameters to copy`);
+  if (items.length === 0)
+    return fail('SUIT_TYPE', `${what}: no parameters to copy at byte ${item.start}`, {
+      offset: item.start,
+    });
+  return items.map((each) => {
+    const number = asInteger(each, `${what}: parameter number`);
+    const name = nameOf(PARAMETER, number);
+    const details = { parameter: number, offset: each.start };
+    if (name === undefined)
+      return fail(
+        'SUIT_PARAMETER_UNKNOWN',
+        `${what}: unknown parameter ${number} at byte ${each.start}`,
+        details,
+      );
+    if (name === 'strictOrder' || name === 'softFailure')
+      return fail(
+        'SUIT_PARAMETER_MISPLACED',
+        `${what}: parameter ${number} at byte ${each.start} belongs to no component`,
+        details,
+      );
+    return name;
+  });
+}
+
+function readOneIndex(item: Item, { what, componentCount }: Scope): number {
+  const index = asUint(item, `${what}: component index`);
+  check(
+    index < componentCount,
+    'SUIT_COMPONENT_INDEX_RANGE',
+    `${what}: component index ${index} at byte ${item.start} is beyond the ${componentCount} components`,
+    { offset: item.start },
+  );
+  return index;
+}
+
 function readIndex(item: Item, scope: Scope): ComponentIndex {
   const { what, componentCount } = scope;
-  const one = (each: Item): number => {
-    const index = asUint(each, `${what}: component index`);
-    check(
-      index < componentCount,
-      'SUIT_COMPONENT_INDEX_RANGE',
-      `${what}: component index ${index} at byte ${each.start} is beyond the ${componentCount} components`,
-      { offset: each.start },
-    );
-    return index;
-  };
+  const one = (each: Item): number => readOneIndex(each, scope);
   if (item.kind === 'boolean' && item.value) return true;
   if (item.kind !== 'array') return one(item);
   if (item.items.length === 0 || item.items.length > componentCount)
@@ -211,13 +292,6 @@ function refuse(number: number, offset: number, { what, shared }: Scope): never 
       details,
     );
   }
-  const name = FOREIGN.command.get(number);
-  if (name !== undefined)
-    return fail(
-      'SUIT_COMMAND_UNSUPPORTED',
-      `${what}: ${name}, command ${number} at byte ${offset}, is not supported`,
-      details,
-    );
   return fail(
     'SUIT_COMMAND_UNKNOWN',
     `${what}: unknown command ${number} at byte ${offset}`,

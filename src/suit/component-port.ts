@@ -1,6 +1,7 @@
 /** What a device does for the command interpreter: the only way that a manifest acts on anything. */
 import { hex } from '../bytes.ts';
 import type { DigestAlgorithm, SuitDigest } from './digest.ts';
+import type { WaitEvent } from './wait-info.ts';
 
 export interface Component {
   /** Its place in the manifest's list. */
@@ -53,6 +54,38 @@ export interface ComponentPort {
   swap(target: Component, source: Component): Promise<void>;
   /** May never return. */
   invoke(component: Component, args: Uint8Array | undefined): Promise<void>;
+
+  // What not every device has. A command that needs one that is missing is refused.
+
+  /** Texts in pieces, for decrypting. */
+  readonly streams?: ComponentStreams;
+  /** Seconds since 1970, of a clock that the device believes. */
+  now?(): Promise<bigint>;
+  /** mWh. */
+  battery?(): Promise<number>;
+  /** Whether the application gives leave; `priority`: smaller is more urgent. */
+  authorize?(priority: number): Promise<boolean>;
+  version?(component: Component): Promise<readonly number[] | undefined>;
+  /** Whether the event is here. May wait for it as long as it likes; false ends the run. */
+  wait?(event: WaitEvent): Promise<boolean>;
+  /**
+   * The manifest of this digest needs the component no longer. Counted once for each manifest and
+   * component, however often it is called (trust-domains 5.7.5).
+   */
+  unlink?(component: Component, manifestDigest: Uint8Array): Promise<void>;
+}
+
+/** Nothing is held in memory as a whole. */
+export interface ComponentStreams {
+  /** What the component holds; nothing at all throws. */
+  contents(component: Component): AsyncIterable<Uint8Array>;
+  /** What lies at the URI. `digest` and `size` are those of the plaintext. */
+  open(component: Component, request: FetchRequest): AsyncIterable<Uint8Array>;
+  /**
+   * The component then holds the pieces. If they throw, it holds what it held, or nothing: a text
+   * that was cut short or not authentic is never taken for contents.
+   */
+  store(component: Component, pieces: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 /**

@@ -69,6 +69,9 @@ export function digestMatches(digest: SuitDigest, data: Uint8Array): boolean {
 }
 
 /** The SUIT_Digest, encoded, of a manifest as it stands in the envelope (bstr head included). */
-export function suitDigest(manifestBstr: Uint8Array): Uint8Array {
-  return encodeDigest({ algorithm: 'SHA-256', bytes: hash('SHA-256', manifestBstr) });
+export function suitDigest(
+  manifestBstr: Uint8Array,
+  algorithm: DigestAlgorithm = 'SHA-256',
+): Uint8Array {
+  return encodeDigest({ algorithm, bytes: hash(algorithm, manifestBstr) });
 }

@@ -36,7 +36,9 @@ export function identity(manifest: Manifest): Identity {
 
 function parametersIn(sequence: Sequence): readonly Parameters[] {
   return sequence.flatMap((command: Command): readonly Parameters[] => {
-    if (command.kind === 'override-parameters') return [command.parameters];
+    if (command.kind === 'override-parameters' || command.kind === 'set-parameters')
+      return [command.parameters];
+    if (command.kind === 'override-multiple') return command.entries.map(([, set]) => set);
     if (command.kind === 'run-sequence') return parametersIn(command.sequence);
     if (command.kind !== 'try-each') return [];
     return command.sequences.flatMap((each) => (each === null ? [] : parametersIn(each)));

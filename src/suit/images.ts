@@ -4,7 +4,14 @@
  */
 import { equal } from '../bytes.ts';
 import { check } from '../errors.ts';
-import type { Command, ComponentIndex, ConditionCommand, Sequence } from './commands.ts';
+import type {
+  Command,
+  ComponentIndex,
+  ConditionCommand,
+  CopyParams,
+  ParameterName,
+  Sequence,
+} from './commands.ts';
 import type { SuitDigest } from './digest.ts';
 import type { SectionName } from './label.ts';
 import type { Parameters } from './parameters.ts';
@@ -17,6 +24,8 @@ export interface Image {
   readonly size: number | undefined;
   /** Where it is fetched from; undefined when it is only matched. */
   readonly uri: string | undefined;
+  /** The fetch decrypts: what lies at the URI is another text than the image. */
+  readonly encrypted: boolean;
 }
 
 const MAX_WAYS = 64;
@@ -24,7 +33,16 @@ const MAX_IMAGES = 64;
 /** Commands followed in all ways together; setting parameters costs one more for each component. */
 const MAX_STEPS = 50_000;
 /** The order in which an update and then a start run them (draft 8.4.6). */
-const ORDER: readonly SectionName[] = ['payload-fetch', 'install', 'validate', 'load', 'invoke'];
+const ORDER: readonly SectionName[] = [
+  'dependency-resolution',
+  'payload-fetch',
+  'candidate-verification',
+  'install',
+  'validate',
+  'load',
+  'invoke',
+  'uninstall',
+];
 
 interface Way {
   readonly parameters: readonly Parameters[];
@@ -33,21 +51,26 @@ interface Way {
   readonly current: ComponentIndex;
 }
 
-interface Walk {
+interface Space {
   readonly componentCount: number;
+  /** Component indices of dependencies. */
+  readonly dependencies: ReadonlySet<number>;
+}
+
+interface Walk extends Space {
   readonly images: Image[];
   steps: number;
 }
 
 /** Errors: SUIT_TOO_COMPLEX. */
 export function imagesOf(
-  componentCount: number,
+  space: Space,
   shared: Sequence | undefined,
   sections: ReadonlyMap<SectionName, Sequence>,
 ): readonly Image[] {
-  const walk: Walk = { componentCount, images: [], steps: 0 };
+  const walk: Walk = { ...space, images: [], steps: 0 };
   const start: Way = {
-    parameters: Array.from({ length: componentCount }, () => ({})),
+    parameters: Array.from({ length: space.componentCount }, () => ({})),
     slots: new Map(),
     current: 0,
   };
@@ -94,13 +117,19 @@ function step(walk: Walk, way: Way, command: Command): readonly Way[] {
   switch (command.kind) {
     case 'set-component-index':
       return [{ ...way, current: command.index }];
-    case 'override-parameters': {
-      const indices = new Set(indicesOf(way.current, walk.componentCount));
+    case 'override-parameters':
+      return [change(walk, way, (set) => ({ ...set, ...command.parameters }))];
+    case 'set-parameters':
+      return [change(walk, way, (set) => ({ ...command.parameters, ...set }))];
+    case 'override-multiple': {
+      const given = new Map(command.entries);
       walk.steps += walk.componentCount;
-      const parameters = way.parameters.map((set, index) =>
-        indices.has(index) ? { ...set, ...command.parameters } : set,
-      );
-      return [{ ...way, parameters }];
+      const parameters = way.parameters.map((set, index) => ({ ...set, ...given.get(index) }));
+      return [{ ...way, parameters, current: command.entries.at(-1)?.[0] ?? way.current }];
+    }
+    case 'copy-params': {
+      const copied = copiedParameters(command.entries, (index) => way.parameters[index]);
+      return [change(walk, way, (set) => ({ ...set, ...copied }))];
     }
     case 'condition':
       return meet(walk, way, command);
@@ -119,6 +148,27 @@ function step(walk: Walk, way: Way, command: Command): readonly Way[] {
   }
 }
 
+function change(walk: Walk, way: Way, edit: (set: Parameters) => Parameters): Way {
+  const indices = new Set(indicesOf(way.current, walk.componentCount));
+  walk.steps += walk.componentCount;
+  const parameters = way.parameters.map((set, index) => (indices.has(index) ? edit(set) : set));
+  return { ...way, parameters };
+}
+
+/** The parameters that copy-params takes over: those that are set where it copies from. */
+export function copiedParameters(
+  entries: CopyParams['entries'],
+  at: (index: number) => Parameters | undefined,
+): Parameters {
+  const copied: Record<string, Parameters[ParameterName]> = {};
+  for (const [index, names] of entries)
+    for (const name of names) {
+      const value = at(index)?.[name];
+      if (value !== undefined) copied[name] = value;
+    }
+  return copied;
+}
+
 /** Draft 6.5: nested sequences run once for each selected component, with that one as the index. */
 function perComponent(walk: Walk, way: Way, run: (inner: Way) => readonly Way[]): readonly Way[] {
   let ways: readonly Way[] = [way];
@@ -131,7 +181,11 @@ function perComponent(walk: Walk, way: Way, run: (inner: Way) => readonly Way[])
 
 function meet(walk: Walk, way: Way, { name }: ConditionCommand): readonly Way[] {
   if (name === 'abort') return [];
-  if (name === 'image-match') note(walk, way, false);
+  if (name === 'image-match' || name === 'dependency-integrity') note(walk, way, false);
+  if (name === 'is-dependency') {
+    const selected = indicesOf(way.current, walk.componentCount);
+    return selected.every((index) => walk.dependencies.has(index)) ? [way] : [];
+  }
   if (name !== 'component-slot') return [way];
   const slots = new Map(way.slots);
   for (const index of indicesOf(way.current, walk.componentCount)) {
@@ -145,7 +199,8 @@ function meet(walk: Walk, way: Way, { name }: ConditionCommand): readonly Way[] 
 
 function note(walk: Walk, way: Way, fetched: boolean): void {
   for (const componentIndex of indicesOf(way.current, walk.componentCount)) {
-    const { imageDigest, imageSize: size, uri } = way.parameters[componentIndex] ?? {};
+    const set = way.parameters[componentIndex] ?? {};
+    const { imageDigest, imageSize: size, uri } = set;
     if (imageDigest === undefined) continue;
     const image: Image = {
       componentIndex,
@@ -153,9 +208,11 @@ function note(walk: Walk, way: Way, fetched: boolean): void {
       digest: imageDigest.bytes,
       size,
       uri: fetched ? uri : undefined,
+      encrypted: fetched && set.encryptionInfo !== undefined,
     };
-    if (!walk.images.some((other) => other.uri === image.uri && same(other, image)))
-      walk.images.push(image);
+    const known = (other: Image) =>
+      other.uri === image.uri && other.encrypted === image.encrypted && same(other, image);
+    if (!walk.images.some(known)) walk.images.push(image);
   }
   check(walk.images.length <= MAX_IMAGES, 'SUIT_TOO_COMPLEX', `more than ${MAX_IMAGES} images`);
 }

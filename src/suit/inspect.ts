@@ -10,6 +10,7 @@ import type { SuitDigest } from './digest.ts';
 import { parseEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
 import { identity } from './identity.ts';
+import type { Image } from './images.ts';
 import type { Manifest, Member } from './manifest.ts';
 import type { Parameters } from './parameters.ts';
 import type { LanguageText } from './text.ts';
@@ -60,6 +61,15 @@ function orRefusal(read: () => Json): Json {
 
 function blockJson(block: Block): Json {
   if (block.kind === 'unsupported') return { unsupported: block.why };
+  if (block.kind === 'mac0') {
+    const { algorithm, header, unprotected, tag } = block.mac0;
+    return {
+      algorithm,
+      protected: cborJson(header),
+      unprotected: cborJson(unprotected),
+      tag: hex(tag),
+    };
+  }
   const { sign1, receipts } = block;
   return {
     algorithm: sign1.algorithm,
@@ -81,18 +91,32 @@ function manifestJson(manifest: Manifest): Json {
       const { vendorId, classId } = identity(manifest);
       return { vendorId: hex(vendorId), classId: hex(classId) };
     }),
-    images: manifest.images.map(({ componentIndex, algorithm, digest, size, uri }) => ({
-      componentIndex,
-      algorithm,
-      digest: hex(digest),
-      size: size ?? null,
-      uri: uri ?? null,
-    })),
+    ...(manifest.dependencies.size === 0
+      ? {}
+      : {
+          dependencies: [...manifest.dependencies],
+          dependencyImages: manifest.dependencyImages.map(imageJson),
+        }),
+    ...(manifest.ownComponentId === undefined
+      ? {}
+      : { ownComponentId: manifest.ownComponentId.map(hex) }),
+    images: manifest.images.map(imageJson),
     sharedSequence: sharedSequence === undefined ? null : sequenceJson(sharedSequence),
     sections: Object.fromEntries(
       [...manifest.sections].map(([name, member]) => [name, memberJson(member, sequenceJson)]),
     ),
     text: text === undefined ? null : memberJson(text, textJson),
+  };
+}
+
+function imageJson({ componentIndex, algorithm, digest, size, uri, encrypted }: Image): Json {
+  return {
+    componentIndex,
+    algorithm,
+    digest: hex(digest),
+    size: size ?? null,
+    uri: uri ?? null,
+    ...(encrypted ? { encrypted } : {}),
   };
 }
 
@@ -115,7 +139,14 @@ function commandJson(command: Command): Json {
     case 'set-component-index':
       return { offset, directive: command.kind, index: command.index };
     case 'override-parameters':
+    case 'set-parameters':
       return { offset, directive: command.kind, parameters: parametersJson(command.parameters) };
+    case 'override-multiple': {
+      const entries = command.entries.map(([at, set]) => [at, parametersJson(set)] as const);
+      return { offset, directive: command.kind, components: Object.fromEntries(entries) };
+    }
+    case 'copy-params':
+      return { offset, directive: command.kind, components: Object.fromEntries(command.entries) };
     case 'try-each': {
       const sequences = command.sequences.map((each) =>
         each === null ? null : sequenceJson(each),
@@ -128,16 +159,29 @@ function commandJson(command: Command): Json {
   }
 }
 
-function parametersJson(parameters: Parameters): Json {
+/** Parameters as `inspect` prints them and `create` reads them. */
+export function parametersJson(parameters: Parameters): { readonly [key: string]: Json } {
   return Object.fromEntries(
-    Object.entries(parameters).map(([name, value]: [string, ParameterValue]) => {
-      if (value instanceof Uint8Array) return [name, hex(value)];
-      return [name, typeof value === 'object' ? digestJson(value) : value];
-    }),
+    Object.entries(parameters).map(([name, value]) => [name, plainJson(value as Plain)]),
   );
 }
 
-type ParameterValue = NonNullable<Parameters[keyof Parameters]>;
+type Plain =
+  | Uint8Array
+  | bigint
+  | string
+  | number
+  | boolean
+  | readonly Plain[]
+  | { readonly [key: string]: Plain };
+
+function plainJson(value: Plain): Json {
+  if (value instanceof Uint8Array) return hex(value);
+  if (typeof value === 'bigint') return integerJson(value);
+  if (Array.isArray(value)) return (value as readonly Plain[]).map(plainJson);
+  if (typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plainJson(each)]));
+}
 
 function digestJson({ algorithm, bytes }: SuitDigest): Json {
   return { algorithm, bytes: hex(bytes) };

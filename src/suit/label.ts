@@ -14,6 +14,7 @@ export const MANIFEST = {
   sequenceNumber: 2,
   common: 3,
   referenceUri: 4,
+  componentId: 5,
   setVersion: 6,
   text: 23,
 } as const;
@@ -23,36 +24,60 @@ export const SECTION = {
   validate: 7,
   load: 8,
   invoke: 9,
+  'dependency-resolution': 15,
   'payload-fetch': 16,
+  'candidate-verification': 18,
   install: 20,
+  uninstall: 24,
 } as const;
 
 export type SectionName = keyof typeof SECTION;
 
 /** The sections that may be severed: a digest in the manifest, the bytes in the envelope. */
 export const SEVERABLE: ReadonlyMap<number, SectionName | 'text'> = new Map([
+  [SECTION['dependency-resolution'], 'dependency-resolution'],
   [SECTION['payload-fetch'], 'payload-fetch'],
+  [SECTION['candidate-verification'], 'candidate-verification'],
   [SECTION.install, 'install'],
   [MANIFEST.text, 'text'],
 ]);
 
 /** Keys of the common map. */
-export const COMMON = { components: 2, sharedSequence: 4 } as const;
+export const COMMON = { dependencies: 1, components: 2, sharedSequence: 4 } as const;
+
+/** Keys of a dependency's metadata. */
+export const DEPENDENCY = { prefix: 1 } as const;
 
 export const CONDITION = {
   'vendor-identifier': 1,
   'class-identifier': 2,
   'image-match': 3,
+  'use-before': 4,
   'component-slot': 5,
   'check-content': 6,
+  'dependency-integrity': 7,
+  'is-dependency': 8,
   abort: 14,
   'device-identifier': 24,
+  'image-not-match': 25,
+  'minimum-battery': 26,
+  'update-authorized': 27,
+  version: 28,
 } as const;
 
 export type ConditionName = keyof typeof CONDITION;
 
 /** Directives whose argument is a reporting policy. */
-export const ACTION = { write: 18, fetch: 21, copy: 22, invoke: 23, swap: 31 } as const;
+export const ACTION = {
+  'process-dependency': 11,
+  write: 18,
+  fetch: 21,
+  copy: 22,
+  invoke: 23,
+  wait: 29,
+  swap: 31,
+  unlink: 33,
+} as const;
 
 export type ActionName = keyof typeof ACTION;
 
@@ -60,24 +85,54 @@ export type ActionName = keyof typeof ACTION;
 export const CONTROL = {
   'set-component-index': 12,
   'try-each': 15,
+  'set-parameters': 19,
   'override-parameters': 20,
   'run-sequence': 32,
+  'override-multiple': 34,
+  'copy-params': 35,
 } as const;
 
 export const PARAMETER = {
   vendorId: 1,
   classId: 2,
   imageDigest: 3,
+  useBefore: 4,
   componentSlot: 5,
   strictOrder: 12,
   softFailure: 13,
   imageSize: 14,
   content: 18,
+  encryptionInfo: 19,
   uri: 21,
   sourceComponent: 22,
   invokeArguments: 23,
   deviceId: 24,
   fetchArguments: 25,
+  minimumBattery: 26,
+  updatePriority: 27,
+  versionMatch: 28,
+  waitInfo: 29,
+} as const;
+
+/** How a version parameter compares (update-management). */
+export const COMPARISON = {
+  greater: 1,
+  'greater-equal': 2,
+  equal: 3,
+  'lesser-equal': 4,
+  lesser: 5,
+} as const;
+
+export const WAIT_EVENT = {
+  authorization: 1,
+  power: 2,
+  network: 3,
+  'other-device-version': 4,
+  time: 5,
+  'time-of-day': 6,
+  'day-of-week': 7,
+  'time-of-day-utc': 8,
+  'day-of-week-utc': 9,
 } as const;
 
 /** Bits of a reporting policy (draft 8.4.7). */
@@ -103,6 +158,8 @@ export const COMPONENT_TEXT: ReadonlyMap<number, string> = new Map([
   [4, 'modelInfo'],
   [5, 'description'],
   [6, 'version'],
+  [7, 'versionRequired'],
+  [8, 'currentVersion'],
 ]);
 
 /** What the extensions define and this processor refuses by name. */
@@ -110,46 +167,9 @@ export const FOREIGN = {
   envelope: new Map([
     [1, 'delegation (removed from the draft)'],
     [14, 'coswid (update-management)'],
-    [15, 'dependency-resolution (trust-domains)'],
-    [18, 'candidate-verification (trust-domains)'],
   ]),
-  manifest: new Map([
-    [5, 'manifest-component-id (trust-domains)'],
-    [14, 'coswid (update-management)'],
-    [15, 'dependency-resolution (trust-domains)'],
-    [18, 'candidate-verification (trust-domains)'],
-    [24, 'uninstall (trust-domains)'],
-  ]),
-  common: new Map([[1, 'dependencies (trust-domains)']]),
-  command: new Map([
-    [4, 'use-before (update-management)'],
-    [7, 'dependency-integrity (trust-domains)'],
-    [8, 'is-dependency (trust-domains)'],
-    [11, 'process-dependency (trust-domains)'],
-    [19, 'set-parameters (trust-domains)'],
-    [25, 'image-not-match (update-management)'],
-    [26, 'minimum-battery (update-management)'],
-    [27, 'update-authorized (update-management)'],
-    [28, 'version (update-management)'],
-    [29, 'wait (update-management)'],
-    [33, 'unlink (trust-domains)'],
-    [34, 'override-multiple (update-management)'],
-    [35, 'copy-params (update-management)'],
-  ]),
-  parameter: new Map([
-    [4, 'use-before (update-management)'],
-    [19, 'encryption-info (firmware-encryption)'],
-    [26, 'minimum-battery (update-management)'],
-    [27, 'update-priority (update-management)'],
-    [28, 'version (update-management)'],
-    [29, 'wait-info (update-management)'],
-    [30, 'component-metadata (update-management)'],
-  ]),
-  text: new Map<number, string>(),
-  componentText: new Map([
-    [7, 'version-required (update-management)'],
-    [8, 'current-version (update-management)'],
-  ]),
+  manifest: new Map([[14, 'coswid (update-management)']]),
+  parameter: new Map([[30, 'component-metadata (update-management)']]),
 } as const satisfies Record<string, ReadonlyMap<number, string>>;
 
 /** The name that a table of numbers gives to a number, if it gives one. */

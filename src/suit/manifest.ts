@@ -1,5 +1,6 @@
 /** The manifest (draft 8.4), parsed strictly: every key, command and parameter is known. */
 import { compare } from '../bytes.ts';
+import { encode } from '../cbor/encode.ts';
 import { check, fail } from '../errors.ts';
 import { readSequence } from './commands.ts';
 import type { Sequence } from './commands.ts';
@@ -13,7 +14,6 @@ import type { Image } from './images.ts';
 import {
   asArray,
   asBytes,
-  asInteger,
   asMap,
   asText,
   asUint,
@@ -24,11 +24,20 @@ import {
 } from './item-read.ts';
 import { parseItem } from './item.ts';
 import type { Item } from './item.ts';
-import { COMMON, FOREIGN, MANIFEST, MANIFEST_VERSION, SECTION, SEVERABLE } from './label.ts';
+import {
+  COMMON,
+  DEPENDENCY,
+  FOREIGN,
+  MANIFEST,
+  MANIFEST_VERSION,
+  SECTION,
+  SEVERABLE,
+} from './label.ts';
 import type { SectionName } from './label.ts';
 import { MAX_URI_BYTES } from './parameters.ts';
 import { readText } from './text.ts';
 import type { LanguageText } from './text.ts';
+import { readVersion } from './version.ts';
 
 /** A part of the manifest that may have been severed. `absent`: only its digest is at hand. */
 export type Member<T> =
@@ -43,18 +52,26 @@ export interface Manifest {
   readonly referenceUri: string | undefined;
   /** suit-set-version (update-management): the version that the manifest brings. */
   readonly version: readonly number[] | undefined;
-  readonly componentIds: readonly (readonly Uint8Array[])[];
+  /** By component index: the components, then the dependencies that stand for themselves. */
+  readonly componentIds: readonly ComponentId[];
+  /** The component indices that hold the envelopes of other manifests (trust-domains). */
+  readonly dependencies: ReadonlySet<number>;
+  /** manifest-component-id (trust-domains): where the manifest asks to be kept. */
+  readonly ownComponentId: ComponentId | undefined;
   readonly sharedSequence: Sequence | undefined;
   readonly sections: ReadonlyMap<SectionName, Member<Sequence>>;
   readonly text: Member<readonly LanguageText[]> | undefined;
   /** Every image that the sections at hand fetch or match (see images.ts). */
   readonly images: readonly Image[];
+  /** The same of dependencies: the digest is of the other manifest, as its envelope has it. */
+  readonly dependencyImages: readonly Image[];
 }
+
+export type ComponentId = readonly Uint8Array[];
 
 export const MAX_COMPONENTS = 32;
 const MAX_COMPONENT_PARTS = 8;
 const MAX_COMPONENT_PART_BYTES = 64;
-const MAX_VERSION_PARTS = 16;
 
 /**
  * A manifest from its bytes, **with** the byte string head (`envelope.manifestBytes`, or a
@@ -105,7 +122,9 @@ export function parseManifest(
   const text = members.get(MANIFEST.text);
   const reference = members.get(MANIFEST.referenceUri);
   const version = members.get(MANIFEST.setVersion);
-  const { componentIds, sharedSequence } = common;
+  const ownId = members.get(MANIFEST.componentId);
+  const { componentIds, dependencies, sharedSequence } = common;
+  const images = imagesOf({ componentCount, dependencies }, sharedSequence, present);
   return {
     bytes: bstr.value,
     sequence: asUint64(
@@ -116,13 +135,20 @@ export function parseManifest(
       reference === undefined
         ? undefined
         : asText(reference, 'manifest: reference URI', MAX_URI_BYTES),
-    version: version === undefined ? undefined : readVersion(version),
+    version:
+      version === undefined
+        ? undefined
+        : readVersion(asWrapped(version, 'set-version'), 'set-version'),
     componentIds,
+    dependencies,
+    ownComponentId:
+      ownId === undefined ? undefined : readComponentId(ownId, 'manifest: manifest-component-id'),
     sharedSequence,
     sections,
     text:
       text === undefined ? undefined : readMember(text, 'text', MANIFEST.text, severed, readText),
-    images: imagesOf(componentCount, sharedSequence, present),
+    images: images.filter(({ componentIndex }) => !dependencies.has(componentIndex)),
+    dependencyImages: images.filter(({ componentIndex }) => dependencies.has(componentIndex)),
   };
 }
 
@@ -144,61 +170,100 @@ function readMembers(item: Item): ReadonlyMap<number, Item> {
   return fields(map, 'manifest', known, FOREIGN.manifest);
 }
 
-function readCommon(item: Item): {
-  readonly componentIds: readonly (readonly Uint8Array[])[];
+interface Common {
+  readonly componentIds: readonly ComponentId[];
+  readonly dependencies: ReadonlySet<number>;
   readonly sharedSequence: Sequence | undefined;
-} {
+}
+
+function readCommon(item: Item): Common {
   const map = asMap(asWrapped(item, 'common'), 'common');
-  const members = fields(map, 'common', new Set(Object.values(COMMON)), FOREIGN.common);
-  const componentIds = readComponents(required(members, COMMON.components, 'common: components'));
+  const members = fields(map, 'common', new Set(Object.values(COMMON)), new Map());
+  const listed = required(members, COMMON.components, 'common: components');
+  const componentIds = [...readComponents(listed)];
+  const given = members.get(COMMON.dependencies);
+  const dependencies =
+    given === undefined ? new Set<number>() : readDependencies(given, componentIds);
+  checkComponents(componentIds, listed.start);
   const shared = members.get(COMMON.sharedSequence);
-  if (shared === undefined) return { componentIds, sharedSequence: undefined };
+  if (shared === undefined) return { componentIds, dependencies, sharedSequence: undefined };
   const what = 'shared sequence';
   const sequence = readSequence(asWrapped(shared, what), {
     what,
     shared: true,
     componentCount: componentIds.length,
   });
-  return { componentIds, sharedSequence: sequence };
+  return { componentIds, dependencies, sharedSequence: sequence };
 }
 
-function readComponents(item: Item): readonly (readonly Uint8Array[])[] {
+function readComponents(item: Item): readonly ComponentId[] {
   const { items } = asArray(item, 'components');
+  return items.map((each) => readComponentId(each, 'component identifier'));
+}
+
+function checkComponents(componentIds: readonly ComponentId[], offset: number): void {
   check(
-    items.length > 0 && items.length <= MAX_COMPONENTS,
+    componentIds.length > 0 && componentIds.length <= MAX_COMPONENTS,
     'SUIT_COMPONENT_INVALID',
-    `components: ${items.length} of them; 1 to ${MAX_COMPONENTS} are accepted`,
-    { offset: item.start },
+    `components: ${componentIds.length} of them; 1 to ${MAX_COMPONENTS} are accepted`,
+    { offset },
   );
-  const raws = items.map((each) => each.raw).toSorted(compare);
+  const raws = componentIds.map((id) => encode(id)).toSorted(compare);
   check(
     raws.every((raw, i) => i === 0 || compare(raws[i - 1] as Uint8Array, raw) !== 0),
     'SUIT_COMPONENT_INVALID',
     'components: the same identifier twice',
-    { offset: item.start },
+    { offset },
   );
-  return items.map((each) => {
-    const parts = asArray(each, 'component identifier').items;
-    check(
-      parts.length > 0 && parts.length <= MAX_COMPONENT_PARTS,
-      'SUIT_COMPONENT_INVALID',
-      `component identifier at byte ${each.start}: 1 to ${MAX_COMPONENT_PARTS} parts`,
-      { offset: each.start },
-    );
-    return parts.map(
-      (part) => asBytes(part, 'component identifier', { max: MAX_COMPONENT_PART_BYTES }).value,
-    );
-  });
 }
 
-/** suit-set-version: bstr .cbor [+ int]. */
-function readVersion(item: Item): readonly number[] {
-  const { items } = asArray(asWrapped(item, 'set-version'), 'set-version');
-  if (items.length === 0 || items.length > MAX_VERSION_PARTS)
-    return fail('SUIT_TYPE', `set-version: 1 to ${MAX_VERSION_PARTS} integers`, {
-      offset: item.start,
-    });
-  return items.map((part) => asInteger(part, 'set-version'));
+function readComponentId(item: Item, what: string): ComponentId {
+  const parts = asArray(item, what).items;
+  check(
+    parts.length > 0 && parts.length <= MAX_COMPONENT_PARTS,
+    'SUIT_COMPONENT_INVALID',
+    `${what} at byte ${item.start}: 1 to ${MAX_COMPONENT_PARTS} parts`,
+    { offset: item.start },
+  );
+  return parts.map((part) => asBytes(part, what, { max: MAX_COMPONENT_PART_BYTES }).value);
+}
+
+/**
+ * trust-domains 5.2.2 has dependencies among the components; its examples also number them on beyond
+ * the list, with the prefix as their identifier. Those are put at the end of `componentIds`.
+ */
+function readDependencies(item: Item, componentIds: ComponentId[]): ReadonlySet<number> {
+  const listed = componentIds.length;
+  const found = new Set<number>();
+  const { entries } = asMap(item, 'dependencies');
+  if (entries.length === 0)
+    return fail('SUIT_TYPE', 'dependencies: an empty map', { offset: item.start });
+  for (const [key, value] of entries) {
+    const index = asUint(key, 'dependencies: component index');
+    const what = `dependency ${index}`;
+    const metadata = fields(
+      asMap(value, what),
+      what,
+      new Set(Object.values(DEPENDENCY)),
+      new Map(),
+    );
+    const prefix = metadata.get(DEPENDENCY.prefix);
+    check(
+      index >= listed || prefix === undefined,
+      'SUIT_MEMBER_UNSUPPORTED',
+      `${what} at byte ${key.start}: a prefix of component identifiers is not supported`,
+      { offset: key.start },
+    );
+    check(
+      index < listed || (index === componentIds.length && prefix !== undefined),
+      'SUIT_COMPONENT_INDEX_RANGE',
+      `${what} at byte ${key.start} is neither in the list of components nor the next after it`,
+      { offset: key.start },
+    );
+    if (prefix !== undefined) componentIds.push(readComponentId(prefix, `${what}: prefix`));
+    found.add(index);
+  }
+  return found;
 }
 
 /** Draft 8.4.12 and 8.6: a severable member is its bytes, or the digest of the bytes in the envelope. */
@@ -228,4 +293,17 @@ function readMember<T>(
     { key, offset: given.contentOffset },
   );
   return { state: 'severed', value: read(parseItem(given.content, name, given.contentOffset)) };
+}
+
+/** A section's commands; undefined without it. Errors: SUIT_SEVERED_ABSENT. */
+export function sectionOf(manifest: Manifest, name: SectionName): Sequence | undefined {
+  const member = manifest.sections.get(name);
+  if (member === undefined) return undefined;
+  check(
+    member.state !== 'absent',
+    'SUIT_SEVERED_ABSENT',
+    `the ${name} section was severed from the envelope and is not at hand`,
+    { section: name },
+  );
+  return member.value;
 }

@@ -1,11 +1,26 @@
 /** Command parameters (draft 8.4.8): parsed into typed values, and encoded from them. */
+import { encode } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
-import { check, fail } from '../errors.ts';
+import { decodeEncrypt } from '../cose/encrypt.ts';
+import { check, fail, FirmamentError } from '../errors.ts';
 import { encodeDigest, readDigest } from './digest.ts';
 import type { SuitDigest } from './digest.ts';
-import { asBoolean, asBytes, asInteger, asMap, asText, asUint, asWrapped } from './item-read.ts';
+import {
+  asBoolean,
+  asBytes,
+  asInteger,
+  asMap,
+  asText,
+  asUint,
+  asUint64,
+  asWrapped,
+} from './item-read.ts';
 import type { Item } from './item.ts';
 import { FOREIGN, PARAMETER } from './label.ts';
+import { readVersionMatch, versionMatchToCbor } from './version.ts';
+import type { VersionMatch } from './version.ts';
+import { encodeWaitInfo, readWaitInfo } from './wait-info.ts';
+import type { WaitEvent } from './wait-info.ts';
 
 export interface Parameters {
   /** A UUID of 16 bytes. */
@@ -26,9 +41,20 @@ export interface Parameters {
   readonly fetchArguments?: Uint8Array;
   readonly strictOrder?: boolean;
   readonly softFailure?: boolean;
+  /** Seconds since 1970, 64 bits. */
+  readonly useBefore?: bigint;
+  /** A COSE_Encrypt of the profile (cose/encrypt.ts), encoded. */
+  readonly encryptionInfo?: Uint8Array;
+  /** mWh. */
+  readonly minimumBattery?: number;
+  /** Smaller: more urgent. */
+  readonly updatePriority?: number;
+  readonly versionMatch?: VersionMatch;
+  readonly waitInfo?: readonly WaitEvent[];
 }
 
 export const MAX_URI_BYTES = 2048;
+const MAX_ENCRYPTION_INFO_BYTES = 8192;
 
 /** Where a parameter map stands: what may be set there depends on it. */
 export interface ParameterPlace {
@@ -36,6 +62,8 @@ export interface ParameterPlace {
   readonly shared: boolean;
   /** Inside try-each or run-sequence. */
   readonly nested: boolean;
+  /** False: strict-order and soft-failure may not be set, as they are never unset to begin with. */
+  readonly ordering: boolean;
   readonly componentCount: number;
 }
 
@@ -89,12 +117,41 @@ const READERS: ReadonlyMap<number, (into: Writable, item: Item, what: string) =>
     PARAMETER.softFailure,
     (into, item, what) => (into.softFailure = asBoolean(item, `${what}: soft-failure`)),
   ],
+  [
+    PARAMETER.useBefore,
+    (into, item, what) => (into.useBefore = asUint64(item, `${what}: use-before`)),
+  ],
+  [
+    PARAMETER.encryptionInfo,
+    (into, item, what) => (into.encryptionInfo = encryptionInfo(item, `${what}: encryption-info`)),
+  ],
+  [
+    PARAMETER.minimumBattery,
+    (into, item, what) => (into.minimumBattery = asUint(item, `${what}: minimum-battery`)),
+  ],
+  [
+    PARAMETER.updatePriority,
+    (into, item, what) => (into.updatePriority = asInteger(item, `${what}: update-priority`)),
+  ],
+  [
+    PARAMETER.versionMatch,
+    (into, item, what) =>
+      (into.versionMatch = readVersionMatch(
+        asWrapped(item, `${what}: version`),
+        `${what}: version`,
+      )),
+  ],
+  [
+    PARAMETER.waitInfo,
+    (into, item, what) =>
+      (into.waitInfo = readWaitInfo(asWrapped(item, `${what}: wait-info`), `${what}: wait-info`)),
+  ],
 ]);
 
 /**
- * The parameters of an override-parameters map; never empty. Errors: SUIT_PARAMETER_UNKNOWN,
+ * The parameters of a parameter map; never empty. Errors: SUIT_PARAMETER_UNKNOWN,
  * SUIT_PARAMETER_UNSUPPORTED, SUIT_CUSTOM_IN_SHARED, SUIT_SOFT_FAILURE_MISPLACED,
- * SUIT_COMPONENT_INDEX_RANGE, SUIT_TYPE.
+ * SUIT_PARAMETER_MISPLACED, SUIT_ENCRYPTION_INFO_INVALID, SUIT_COMPONENT_INDEX_RANGE, SUIT_TYPE.
  */
 export function readParameters(item: Item, place: ParameterPlace): Parameters {
   const { what } = place;
@@ -109,6 +166,13 @@ export function readParameters(item: Item, place: ParameterPlace): Parameters {
     const reader = READERS.get(number) ?? refuse(number, key.start, place);
     reader(parameters, value, what);
   }
+  const orders = parameters.softFailure !== undefined || parameters.strictOrder !== undefined;
+  check(
+    !orders || place.ordering,
+    'SUIT_PARAMETER_MISPLACED',
+    `${what}: strict-order or soft-failure at byte ${item.start}, which only override-parameters sets`,
+    { offset: item.start },
+  );
   check(
     parameters.softFailure === undefined || place.nested,
     'SUIT_SOFT_FAILURE_MISPLACED',
@@ -152,6 +216,26 @@ function refuse(number: number, offset: number, { what, shared }: ParameterPlace
   });
 }
 
+/** The structure is checked here, so that nothing runs before it is known to be one of the profile. */
+function encryptionInfo(item: Item, what: string): Uint8Array {
+  const { value } = asBytes(item, what, { max: MAX_ENCRYPTION_INFO_BYTES });
+  readEncryptionInfo(value, `${what} at byte ${item.start}`);
+  return value;
+}
+
+/** Errors: SUIT_ENCRYPTION_INFO_INVALID, with the refusal of its part as the cause. */
+export function readEncryptionInfo(
+  bytes: Uint8Array,
+  what = 'encryption-info',
+): ReturnType<typeof decodeEncrypt> {
+  try {
+    return decodeEncrypt(bytes, { maxBytes: MAX_ENCRYPTION_INFO_BYTES });
+  } catch (error) {
+    if (!(error instanceof FirmamentError)) throw error;
+    return fail('SUIT_ENCRYPTION_INFO_INVALID', `${what}: ${error.message}`, {}, error);
+  }
+}
+
 function uuid(item: Item, what: string): Uint8Array {
   // Draft 8.4.8.3: tag 112 is a Private Enterprise Number in place of a UUID.
   if (item.kind === 'tag' && item.tag === 112n)
@@ -183,5 +267,13 @@ export function parametersToCbor(parameters: Parameters): ReadonlyMap<Cbor, Cbor
   put(PARAMETER.invokeArguments, parameters.invokeArguments);
   put(PARAMETER.deviceId, parameters.deviceId);
   put(PARAMETER.fetchArguments, parameters.fetchArguments);
+  put(PARAMETER.useBefore, parameters.useBefore);
+  put(PARAMETER.encryptionInfo, parameters.encryptionInfo);
+  put(PARAMETER.minimumBattery, parameters.minimumBattery);
+  put(PARAMETER.updatePriority, parameters.updatePriority);
+  if (parameters.versionMatch !== undefined)
+    put(PARAMETER.versionMatch, encode(versionMatchToCbor(parameters.versionMatch)));
+  if (parameters.waitInfo !== undefined)
+    put(PARAMETER.waitInfo, encodeWaitInfo(parameters.waitInfo));
   return map;
 }

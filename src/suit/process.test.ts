@@ -1,12 +1,11 @@
 /** The command interpreter: each rule of draft 6 and 8.4.8 to 8.4.10. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { privateKey, sha256 } from '#crypto';
+import { sha256 } from '#crypto';
 import { utf8 } from '../bytes.ts';
 import { createSign1 } from '../cose/sign1.ts';
 import type { FirmamentError } from '../errors.ts';
 import { authenticate } from './authenticate.ts';
-import type { VerifiedEnvelope } from './authenticate.ts';
 import { buildEnvelope, buildManifest, encodeSequence, wrap } from './build.ts';
 import type { CommandInput } from './build.ts';
 import type { ComponentPort } from './component-port.ts';
@@ -14,6 +13,8 @@ import { suitDigest } from './digest.ts';
 import { parseEnvelope } from './envelope.ts';
 import { memoryComponents } from './memory-components.ts';
 import type { Parameters } from './parameters.ts';
+import { act, at, KEY, runSequence, set, signed, tryEach, when } from './process-fixture.ts';
+import type { Setup } from './process-fixture.ts';
 import { processManifest } from './process.ts';
 import type { ProcessOptions } from './process.ts';
 import type { ReportEntry } from './record.ts';
@@ -21,71 +22,8 @@ import type { ReportEntry } from './record.ts';
 const VENDOR = Uint8Array.fromHex('fa6b4a53d5ad5fdfbe9de663e4d41ffe');
 const CLASS = Uint8Array.fromHex('1492af1425695e48bf429b2d51f2ab45');
 
-const KEY = privateKey('Ed25519', new Uint8Array(32).fill(7));
 const CONTENT = utf8('an image');
 const imageDigest = { algorithm: 'SHA-256', bytes: sha256(CONTENT) } as const;
-
-const set = (parameters: Parameters): CommandInput => ({ kind: 'override-parameters', parameters });
-const at = (index: number | true | readonly number[]): CommandInput => ({
-  kind: 'set-component-index',
-  index,
-});
-const when = (
-  name: Extract<CommandInput, { kind: 'condition' }>['name'],
-  policy = 0,
-): CommandInput => ({
-  kind: 'condition',
-  name,
-  policy,
-});
-const act = (
-  name: Extract<CommandInput, { kind: 'action' }>['name'],
-  policy = 0,
-): CommandInput => ({
-  kind: 'action',
-  name,
-  policy,
-});
-const tryEach = (...sequences: (readonly CommandInput[] | null)[]): CommandInput => ({
-  kind: 'try-each',
-  sequences,
-});
-const runSequence = (...sequence: readonly CommandInput[]): CommandInput => ({
-  kind: 'run-sequence',
-  sequence,
-});
-
-function signed(
-  install: readonly CommandInput[],
-  {
-    components = 1,
-    shared,
-    integrated,
-    sequence = 1n,
-  }: {
-    readonly components?: number;
-    readonly shared?: readonly CommandInput[];
-    readonly integrated?: ReadonlyMap<string, Uint8Array>;
-    readonly sequence?: bigint;
-  } = {},
-): VerifiedEnvelope {
-  const manifest = wrap(
-    buildManifest({
-      sequence,
-      componentIds: Array.from({ length: components }, (_, i) => [Uint8Array.of(i)]),
-      ...(shared === undefined ? {} : { shared }),
-      sections: new Map([['install', { content: encodeSequence(install) }]]),
-    }),
-  );
-  const payload = suitDigest(manifest);
-  const block = createSign1({ header: new Map(), payload, key: KEY, detached: true });
-  const bytes = buildEnvelope({
-    manifest,
-    authenticationBlocks: [block],
-    ...(integrated === undefined ? {} : { integrated }),
-  });
-  return authenticate(parseEnvelope(bytes), [KEY.publicKey]);
-}
 
 interface Ran {
   readonly did: readonly string[];
@@ -95,7 +33,7 @@ interface Ran {
 
 async function install(
   commands: readonly CommandInput[],
-  setup: Setup = {},
+  setup: Setup & { readonly held?: Readonly<Record<string, Uint8Array | null>> } = {},
   options: Partial<ProcessOptions> = {},
 ): Promise<Ran> {
   const did: string[] = [];
@@ -118,13 +56,6 @@ async function install(
     ...options,
   });
   return { did, records, held: components };
-}
-
-interface Setup {
-  readonly components?: number;
-  readonly shared?: readonly CommandInput[];
-  readonly integrated?: ReadonlyMap<string, Uint8Array>;
-  readonly held?: Readonly<Record<string, Uint8Array | null>>;
 }
 
 const FETCH = [set({ uri: 'u' }), act('fetch')];

@@ -1,11 +1,11 @@
 /** The manifest processor (draft 6): runs sections of a verified manifest over a port. */
 import { check } from '../errors.ts';
-import type { VerifiedEnvelope } from './authenticate.ts';
-import type { Sequence } from './commands.ts';
+import type { DecryptionKey } from '../cose/recipient.ts';
+import type { AuthenticatedEnvelope, Trust } from './authenticate.ts';
 import type { ComponentPort } from './component-port.ts';
 import { Interpreter } from './interpreter.ts';
-import { MANIFEST, SECTION } from './label.ts';
 import type { SectionName } from './label.ts';
+import { sectionOf } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
 import type { ReportEntry } from './record.ts';
 
@@ -27,6 +27,10 @@ export interface ProcessOptions {
   readonly limits?: Partial<Limits>;
   /** The sequence number of the manifest that the device has; a lower one is refused. */
   readonly storedSequence?: bigint;
+  /** Whom to believe about dependencies; nobody unless told. */
+  readonly trust?: Trust;
+  /** The keys that encrypted payloads may be for. */
+  readonly decryptionKeys?: readonly DecryptionKey[];
   /** Told every record as it is made: the way to have those of a run that fails. */
   readonly onRecord?: (entry: ReportEntry) => void;
 }
@@ -39,21 +43,20 @@ export interface ProcessResult {
 
 /**
  * Runs the sections, the shared sequence before each of them, each from empty parameters: a section
- * does the same whether another ran just before it or before a restart. The first failure ends it. Errors: SUIT_SEQUENCE_ROLLBACK,
- * SUIT_COMPONENT_UNSUPPORTED, SUIT_SEVERED_ABSENT, SUIT_STEPS_EXHAUSTED; a condition's or
- * action's own code, with `section`, `offset` and `component` in its details; what the port threw,
+ * does the same whether another ran just before it or before a restart. All sections given are one
+ * procedure: a dependency that one of them checked stays checked. The first failure ends it. Errors:
+ * SUIT_SEQUENCE_ROLLBACK, SUIT_COMPONENT_UNSUPPORTED, SUIT_SEVERED_ABSENT, SUIT_STEPS_EXHAUSTED,
+ * SUIT_DEPENDENCY_*, SUIT_ENCRYPTION_UNPROVEN; a condition's or action's own code, with `section`, `offset` and `component` in its details; what the port threw,
  * so located, or SUIT_OPERATION_FAILED when that was no FirmamentError.
  */
 export async function processManifest(
-  verified: VerifiedEnvelope,
+  verified: AuthenticatedEnvelope,
   options: ProcessOptions,
 ): Promise<ProcessResult> {
-  const { manifest, envelope } = verified;
+  const { manifest } = verified;
   checkSequence(manifest, options.storedSequence ?? 0n);
-  const plan = options.sections.flatMap((name) => {
-    const sequence = sectionOf(manifest, name);
-    return sequence === undefined ? [] : [{ name, sequence }];
-  });
+  // A section that was severed and is not at hand is found out before anything runs.
+  const plan = options.sections.filter((name) => sectionOf(manifest, name) !== undefined);
   const components = manifest.componentIds.map((id, index) => ({ index, id }));
   for (const component of components)
     check(
@@ -64,10 +67,10 @@ export async function processManifest(
     );
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const records: ReportEntry[] = [];
-  const interpreter = new Interpreter({
-    components,
+  const interpreter = new Interpreter(verified, {
     port: options.port,
-    integrated: envelope.integrated,
+    trust: options.trust ?? { keys: [] },
+    decryptionKeys: options.decryptionKeys ?? [],
     maxImageBytes: limits.imageBytes,
     maxSteps: limits.steps,
     note(entry) {
@@ -77,11 +80,8 @@ export async function processManifest(
     },
   });
   const ran: SectionName[] = [];
-  for (const { name, sequence } of plan) {
-    interpreter.clear();
-    if (manifest.sharedSequence !== undefined)
-      await interpreter.run('shared', MANIFEST.common, manifest.sharedSequence);
-    await interpreter.run(name, SECTION[name], sequence);
+  for (const name of plan) {
+    await interpreter.run(name);
     ran.push(name);
   }
   return { ran, records };
@@ -95,16 +95,4 @@ export function checkSequence(manifest: Manifest, stored: bigint): void {
     `sequence number ${manifest.sequence} is lower than the stored ${stored}`,
     { sequence: manifest.sequence, stored },
   );
-}
-
-function sectionOf(manifest: Manifest, name: SectionName): Sequence | undefined {
-  const member = manifest.sections.get(name);
-  if (member === undefined) return undefined;
-  check(
-    member.state !== 'absent',
-    'SUIT_SEVERED_ABSENT',
-    `the ${name} section was severed from the envelope and is not at hand`,
-    { section: name },
-  );
-  return member.value;
 }

@@ -208,7 +208,13 @@ function readRecord(item: Item): SuitRecord {
 
 function readProperties(item: Item): Parameters {
   if (item.kind === 'map' && item.entries.length === 0) return {};
-  const place = { what: 'report', shared: false, nested: true, componentCount: MAX_COMPONENTS };
+  const place = {
+    what: 'report',
+    shared: false,
+    nested: true,
+    ordering: true,
+    componentCount: MAX_COMPONENTS,
+  };
   return readParameters(item, place);
 }
 

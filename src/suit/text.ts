@@ -2,7 +2,7 @@
 import { check, fail } from '../errors.ts';
 import { asArray, asBytes, asInteger, asMap, asText } from './item-read.ts';
 import type { Item } from './item.ts';
-import { COMPONENT_TEXT, FOREIGN, TEXT } from './label.ts';
+import { COMPONENT_TEXT, TEXT } from './label.ts';
 
 export interface ComponentText {
   readonly component: readonly Uint8Array[];
@@ -19,7 +19,7 @@ export interface LanguageText {
 const MAX_TEXT_BYTES = 32_768;
 const LANGUAGE = /^[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*$/;
 
-/** Errors: SUIT_KEY_UNKNOWN, SUIT_MEMBER_UNSUPPORTED, SUIT_TYPE. */
+/** Errors: SUIT_KEY_UNKNOWN, SUIT_TYPE. */
 export function readText(item: Item): readonly LanguageText[] {
   const map = asMap(item, 'text');
   if (map.entries.length === 0)
@@ -38,7 +38,7 @@ function readLanguage(language: string, item: Item): LanguageText {
   const components: ComponentText[] = [];
   for (const [key, value] of asMap(item, 'text: language').entries) {
     if (key.kind === 'array') components.push(readComponent(key, value));
-    else readField(found, key, value, TEXT, FOREIGN.text);
+    else readField(found, key, value, TEXT);
   }
   return { language, fields: found, components };
 }
@@ -49,7 +49,7 @@ function readComponent(key: Item, value: Item): ComponentText {
   );
   const found = new Map<string, string>();
   for (const [name, text] of asMap(value, 'text: component').entries)
-    readField(found, name, text, COMPONENT_TEXT, FOREIGN.componentText);
+    readField(found, name, text, COMPONENT_TEXT);
   return { component, fields: found };
 }
 
@@ -58,18 +58,13 @@ function readField(
   key: Item,
   value: Item,
   names: ReadonlyMap<number, string>,
-  foreign: ReadonlyMap<number, string>,
 ): void {
   const number = asInteger(key, 'text: key');
   const name = names.get(number);
-  if (name === undefined) {
-    const other = foreign.get(number);
-    const details = { key: number, offset: key.start };
-    fail(
-      other === undefined ? 'SUIT_KEY_UNKNOWN' : 'SUIT_MEMBER_UNSUPPORTED',
-      `text: ${other ?? 'unknown'} key ${number} at byte ${key.start}`,
-      details,
-    );
-  }
+  if (name === undefined)
+    return fail('SUIT_KEY_UNKNOWN', `text: unknown key ${number} at byte ${key.start}`, {
+      key: number,
+      offset: key.start,
+    });
   into.set(name, asText(value, `text: ${name}`, MAX_TEXT_BYTES));
 }
