@@ -47,6 +47,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'policy',
+    {
+      summary: 'change the policy of a network, or appoint another orderer',
+      load: async () => (await import('./policy.ts')).policy,
+    },
+  ],
+  [
     'device',
     {
       summary: 'run a device that follows lines and boots what it accepts',

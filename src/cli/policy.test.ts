@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { encodeKey } from '../cose/key.ts';
+import { hex } from '../bytes.ts';
+import { parseRoot } from '../registry/root.ts';
+import { fixtureKey } from '../testing/fixture.ts';
+import { startTestNetwork } from '../testing/network.ts';
+import { policy } from './policy.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+async function run(...args: readonly string[]): Promise<{ code: number; out: Json; error: Json }> {
+  const out: string[] = [];
+  const errors: string[] = [];
+  const io = {
+    stdout: (line: string) => void out.push(line),
+    stderr: (line: string) => void errors.push(line),
+  };
+  const code = await policy([...args, '--json'], io);
+  const parsed = (lines: readonly string[]): Json => JSON.parse(lines.at(-1) ?? '{}') as Json;
+  return { code, out: parsed(out), error: parsed(errors) };
+}
+
+test('three operators appoint another orderer once theirs is gone, by commands', async () => {
+  await using network = await startTestNetwork({ receiptWaitMs: 1_000 });
+  const at = (name: string): string => join(network.folder, name);
+  const key = (name: string): string => join(network.folder, 'network', name, 'governance.key');
+  await network.stop('d/n1');
+  const proposed = await run(
+    ...['propose', '--root', network.rootFile, '--out', at('change')],
+    ...['--orderer', 'c/n1', '--max-age', '90000'],
+  );
+  assert.deepEqual(proposed.out['changes'], [
+    '- version: 1',
+    '+ version: 2',
+    '- maxAge: 86400',
+    '+ maxAge: 90000',
+    '- orderer: d/n1',
+    '+ orderer: c/n1',
+  ]);
+  const submit = ['submit', at('change'), '--operator', 'a', '--key', key('a')];
+  assert.equal((await run(...submit)).error['code'], 'POLICY_APPROVALS');
+  for (const name of ['a', 'b', 'c', 'c'])
+    await run('approve', at('change'), '--operator', name, '--key', key(name));
+  const shown = await run('show', at('change'));
+  assert.deepEqual(shown.out['approvals'], ['a', 'b', 'c']);
+  const { code, out, error } = await run(...submit, '--timeout', '30');
+  assert.equal(code, 0, JSON.stringify(error));
+  assert.equal(out['version'], 2);
+  const { body } = await network
+    .client()
+    .request({ url: network.url('c/n1', '/v1/root'), maxBytes: 1 << 20 });
+  await writeFile(at('root'), body);
+  assert.equal(parseRoot(body).policy.orderer.operator, 'c');
+  assert.equal((await run('show', at('root'))).out['hash'], out['hash']);
+  assert.equal((await run('show', key('a'))).error['code'], 'POLICY_MALFORMED');
+});
+
+test('operators come and go by files; what T09 forbids is refused before anybody is asked', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'firmament-policy-'));
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => rm(folder, { recursive: true }));
+  await using network = await startTestNetwork({ start: [] });
+  const at = (name: string): string => join(folder, name);
+  const fresh = (name: string): string => hex(fixtureKey(name).publicKey.bytes);
+  const operator = {
+    name: 'east',
+    kind: 'non-author',
+    governance: hex(encodeKey(fixtureKey('east governance', 'P-256').publicKey)),
+    nodes: [
+      {
+        name: 'one',
+        roles: ['retrieval', 'general'],
+        url: 'https://east.example',
+        spki: fresh('spki'),
+        cosigner: fresh('cosigner'),
+        receipt: fresh('receipt'),
+        statement: fresh('statement'),
+      },
+    ],
+  };
+  await writeFile(at('east'), JSON.stringify(operator));
+  await writeFile(at('changes'), JSON.stringify({ quorum: 4, skew: 60 }));
+  const propose = (out: string, ...args: readonly string[]) =>
+    run('propose', '--root', network.rootFile, '--out', at(out), ...args);
+  const east = ['--add-operator', at('east')];
+  const { out, error } = await propose('one', ...east, '--changes', at('changes'));
+  assert.deepEqual(error, {});
+  assert.equal(
+    (out['changes'] as readonly string[]).filter((line) => line.includes('east')).length,
+    6,
+  );
+  const swapped = await propose('two', ...east, '--remove-operator', 'a');
+  assert.equal(swapped.code, 0);
+  assert.equal(
+    (await propose('three', '--remove-operator', 'd')).error['code'],
+    'POLICY_MALFORMED',
+  );
+  assert.equal(
+    (await propose('four', '--remove-operator', 'nobody')).error['code'],
+    'POLICY_MALFORMED',
+  );
+  assert.equal((await propose('five', '--quorum', '2')).error['code'], 'POLICY_QUORUM');
+  await writeFile(at('changes'), JSON.stringify({ orders: 1 }));
+  assert.equal((await propose('six', '--changes', at('changes'))).error['code'], 'NODE_CONFIG');
+  await writeFile(at('east'), JSON.stringify({ ...operator, governance: '00' }));
+  assert.notEqual((await propose('seven', ...east)).code, 0);
+  assert.equal((await readFile(at('one'), 'utf8')).includes('governance.key'), false);
+});
