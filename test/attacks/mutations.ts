@@ -1,4 +1,5 @@
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
+import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 
 /**
@@ -29,6 +30,7 @@ function edits(
 }
 
 export const MUTATIONS: readonly Mutation[] = [
+  ...KEY_MUTATIONS,
   ...LEDGER_MUTATIONS,
   ...DEMO_MUTATIONS,
   ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
