@@ -112,15 +112,15 @@ export const MUTATIONS: readonly Mutation[] = [
     ['operators.length >= policy.copies &&', 'true &&'],
     ['elsewhere.length >= policy.copiesElsewhere', 'true'],
     ['operator.name !== author.operator', 'true'],
-    ['if (found.sequence < line.lowest) break;', ''],
+    ['found && found.sequence >= line.lowest ? found : null', 'found'],
   ]),
   ...edits('T16', 'src/registry/rules/release-withdraw.ts', 'test/attacks/T16-newest.test.ts', [
     ["check(lowest >= record.lowest && lowest <= last + 1n, 'RELEASE_LOWEST');", ''],
     ["setRelease(view, key, { ...release, status: 'withdrawn' });", ''],
   ]),
   ...edits('T16', 'src/registry/rules/release-register.ts', 'test/attacks/T16-newest.test.ts', [
-    ['statement.counter > last &&', 'true &&'],
-    ['statement.counter <= last + MAX_STEP', 'true'],
+    ['statement.counter > before &&', 'true &&'],
+    ['statement.counter <= before + MAX_STEP', 'true'],
   ]),
   ...edits('T16', 'src/trust/accept.ts', 'test/attacks/T17-accept.test.ts', [
     ["check(sequence >= lowest, 'TRUST_WITHDRAWN',", "check(true, 'TRUST_WITHDRAWN',"],
