@@ -9,7 +9,7 @@ import type { Root } from '../registry/root.ts';
 export interface Network extends AsyncDisposable {
   readonly root: Root;
   readonly client: Client;
-  /** Milliseconds before another try. */
+  /** Milliseconds before another try, at most: the first tries come sooner. */
   readonly pause: number;
 }
 
@@ -53,6 +53,7 @@ const PASSING: readonly Code[] = [
   'NET_NOT_FOUND',
   'NET_PIN_MISMATCH',
   'NET_RATE_LIMITED',
+  'NODE_OVERLOADED',
   'NET_REMOTE_REFUSED',
   'NET_TIMEOUT',
   'NET_TOO_LARGE',
@@ -66,6 +67,8 @@ const PASSING: readonly Code[] = [
   'STORE_FULL',
   'STORE_IO',
 ];
+
+const FIRST_PAUSE_MS = 50;
 
 export function isPassing(error: unknown): error is FirmamentError {
   return error instanceof FirmamentError && PASSING.includes(error.code);
@@ -84,6 +87,8 @@ export async function askUntil<T>(
 ): Promise<T> {
   const end = performance.now() + patience.timeoutMs;
   let last: FirmamentError | undefined;
+  // What is waited for mostly takes a tenth of a second: the first tries come sooner than the later ones.
+  let pause = Math.min(FIRST_PAUSE_MS, network.pause);
   for (;;) {
     for (const node of nodes) {
       if (patience.signal?.aborted) fail('NET_ABORTED');
@@ -104,6 +109,7 @@ export async function askUntil<T>(
         last,
       );
     }
-    await sleep(network.pause);
+    await sleep(pause);
+    pause = Math.min(pause * 2, network.pause);
   }
 }
