@@ -283,6 +283,7 @@ export const CODES = {
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
+  NODE_OVERLOADED: 'more registrations are under way here than this node takes: try again later',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
   NODE_FROZEN_WITHHELD:

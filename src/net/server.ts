@@ -189,8 +189,16 @@ function limitRate(
   });
 }
 
+const refusals = new WeakMap<Reply, Code>();
+
+/** The code with which this answer refuses; undefined when it does not. */
+export function refusalOf(reply: Reply): Code | undefined {
+  return refusals.get(reply);
+}
+
 /** Answers with a problem. Nothing may be cached of it. */
 export function sendProblem(reply: Reply, status: number, code: Code, detail?: string): Reply {
+  refusals.set(reply, code);
   return reply
     .code(status)
     .header('cache-control', 'no-store')
@@ -203,7 +211,8 @@ function answerError(error: unknown, request: Request, reply: Reply, options: Se
   if (error instanceof FirmamentError) {
     const status = options.status?.(error.code) ?? NET_STATUS[error.code];
     if (status !== undefined) {
-      if (status >= 500)
+      // 503 is a state, which health and metrics show, and the answer of many requests at once.
+      if (status >= 500 && status !== 503)
         options.logger?.error('request failed', {
           method: request.method,
           code: error.code,

@@ -7,6 +7,7 @@ import type { PrivateKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls.ts';
 import type { Replicate } from './holding.ts';
+import type { RequestLog } from './observation.ts';
 
 export interface NodeConfig {
   /** OPERATOR/NODE, as the policy lists it. */
@@ -21,7 +22,15 @@ export interface NodeConfig {
   readonly replicate: Replicate;
   /** Requests a second from one address; null: as many as it likes. */
   readonly rate: number | null;
+  /** Registrations under way at most: more are answered NODE_OVERLOADED. */
+  readonly registrations: number;
+  readonly requestLog: RequestLog;
+  /** Who may read /metrics: this machine and the network's nodes, or everybody. */
+  readonly metrics: 'local' | 'all';
 }
+
+const DEFAULT_RATE = 1_000;
+const DEFAULT_REGISTRATIONS = 256;
 
 export interface NodeKeys {
   readonly tls: TlsCredentials;
@@ -30,7 +39,19 @@ export interface NodeKeys {
   readonly statement: PrivateKey;
 }
 
-const FIELDS = ['node', 'genesis', 'keys', 'data', 'record', 'listen', 'replicate', 'rate'];
+const FIELDS = [
+  'node',
+  'genesis',
+  'keys',
+  'data',
+  'record',
+  'listen',
+  'replicate',
+  'rate',
+  'registrations',
+  'requestLog',
+  'metrics',
+];
 const MAX_CONFIG = 65_536;
 
 /** Errors: NODE_CONFIG. */
@@ -54,8 +75,20 @@ export function readNodeConfig(path: string): NodeConfig {
     'NODE_CONFIG',
     '"replicate" is assigned, all or none',
   );
-  const rate = json['rate'] ?? null;
+  const { rate = DEFAULT_RATE, registrations = DEFAULT_REGISTRATIONS, metrics = 'local' } = json;
   check(rate === null || (typeof rate === 'number' && rate > 0), 'NODE_CONFIG', '"rate" is requests a second');
+  check(
+    typeof registrations === 'number' && Number.isInteger(registrations) && registrations > 0,
+    'NODE_CONFIG',
+    '"registrations" is how many may be under way',
+  );
+  const requestLog = json['requestLog'] ?? 'refused';
+  check(
+    requestLog === 'all' || requestLog === 'refused' || requestLog === 'none',
+    'NODE_CONFIG',
+    '"requestLog" is all, refused or none',
+  );
+  check(metrics === 'local' || metrics === 'all', 'NODE_CONFIG', '"metrics" is local or all');
   const node = textOf(json, 'node');
   check(/^[a-z0-9-]{1,32}\/[a-z0-9-]{1,32}$/.test(node), 'NODE_CONFIG', '"node" is OPERATOR/NODE');
   return {
@@ -67,6 +100,9 @@ export function readNodeConfig(path: string): NodeConfig {
     listen: { host: textOf(listen, 'host'), port },
     replicate,
     rate,
+    registrations,
+    requestLog,
+    metrics,
   };
 }
 

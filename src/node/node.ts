@@ -20,6 +20,7 @@ import type { Root } from '../registry/root.ts';
 import { policyInForce } from '../registry/state.ts';
 import { openDiskStore } from '../store/disk.ts';
 import { registerBlockRoutes } from '../store/http.ts';
+import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
 import { Bell } from './bell.ts';
@@ -32,6 +33,7 @@ import { Heads } from './heads.ts';
 import { Holding } from './holding.ts';
 import { ImageStore } from './image-store.ts';
 import { Images } from './images.ts';
+import { observe } from './observation.ts';
 import { isPeer, peerRoutes } from './peer-routes.ts';
 import { Peers } from './peers.ts';
 import { registrationRoutes } from './registration-routes.ts';
@@ -136,6 +138,18 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     receiptWaitMs: options.receiptWaitMs ?? 10_000,
   };
   const server = cleanup.use(createNodeServer(config, keys, root, logger));
+  const admission = new Admission(config.registrations);
+  cleanup.use(
+    observe(server.app, {
+      health: () => healthOf(general),
+      orders: () => engine.orders(),
+      heardAt: () => engine.heardAt(),
+      registrations: () => admission.underWay(),
+      logger,
+      requestLog: config.requestLog,
+      mayRead: (request) => config.metrics === 'all' || isPeer(root(), request),
+    }),
+  );
   generalRoutes(server.app, general);
   peerRoutes(server.app, {
     ledger,
@@ -148,7 +162,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     stop: stop.signal,
   });
   registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
-  if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore });
+  if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore, admission });
   if (self.node.roles.includes('retrieval')) {
     const answers = new Answers(replica, heads);
     const reports = new Reports(nodeDatabase);

@@ -8,17 +8,21 @@ import {
   type Registered,
 } from '../api/registration.ts';
 import { fail } from '../errors.ts';
-import type { App, Reply } from '../net/server.ts';
+import type { App, Reply, Request } from '../net/server.ts';
 import { BLOCK_MAX_BYTES } from '../store/cid.ts';
+import type { Admission } from './admission.ts';
 import type { ImageStore } from './image-store.ts';
 import { lookUp, submit, type SubmissionParts } from './submission.ts';
 
 export interface RegistrationParts extends SubmissionParts {
   readonly imageStore: ImageStore;
+  readonly admission: Admission;
 }
 
 export function registrationRoutes(app: App, parts: RegistrationParts): void {
-  app.post(REGISTRATIONS, { bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
+  const onRequest = async (_request: Request, reply: Reply): Promise<void> =>
+    parts.admission.enter(reply);
+  app.post(REGISTRATIONS, { bodyLimit: MAX_REGISTRATION, onRequest }, async (request, reply) => {
     const submitted = await submit(parts, request.body as Uint8Array);
     return sendRegistered(reply, submitted.complete ? (submitted.known ? 200 : 201) : 202, submitted);
   });
