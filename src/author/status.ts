@@ -1,8 +1,10 @@
 /** What nodes say of a release: registered, available or withdrawn, and who holds its images. */
 import { releasePath } from '../api/retrieval.ts';
-import { text } from '../bytes.ts';
+import { fromHex, hex, text } from '../bytes.ts';
 import { codeOf, fail } from '../errors.ts';
+import { printable } from '../registry/claims.ts';
 import { nodesOf, type NamedNode } from '../registry/policy.ts';
+import type { ReleaseDescription } from '../registry/release-description.ts';
 import { isObject, listField, numberField, textField, type JsonObject } from './json-file.ts';
 import { askUntil, type Network, type Patience } from './network.ts';
 
@@ -28,6 +30,7 @@ export interface ReleaseStatus {
   readonly sequence: string;
   readonly version: string;
   readonly urgency: string;
+  readonly description: ReleaseDescription;
   readonly status: 'registered' | 'available' | 'withdrawn';
   readonly newest: boolean;
   /** Decimal. */
@@ -115,6 +118,7 @@ export function parseStatus(body: Uint8Array): ReleaseStatus {
       sequence: decimal(json, 'sequence'),
       version: textField(json, 'version'),
       urgency: textField(json, 'urgency'),
+      description: parseDescription(json['description']),
       status: statusField(json),
       newest: json['newest'] === true,
       lowest: decimal(json, 'lowest'),
@@ -124,6 +128,30 @@ export function parseStatus(body: Uint8Array): ReleaseStatus {
   } catch (cause) {
     return fail('AUTHOR_NODE_LIES', 'not a status of the documented shape', {}, cause);
   }
+}
+
+function parseDescription(value: unknown): ReleaseDescription {
+  if (!isObject(value)) return fail('AUTHOR_NODE_LIES', 'no description');
+  const { applies, via, supportUntil } = value;
+  const kind = textField(value, 'kind');
+  const range = applies === null ? null : listField(value, 'applies').map(decimalText);
+  const documents = listField(value, 'documents').map((document) => {
+    if (!isObject(document)) return fail('AUTHOR_NODE_LIES', 'not a document');
+    return {
+      type: printable(textField(document, 'type'), 'type'),
+      sha256: hex(fromHex(textField(document, 'sha256'), 32)),
+      where: printable(textField(document, 'where'), 'where'),
+    };
+  });
+  return {
+    version: printable(textField(value, 'version'), 'version'),
+    kind: kind === 'security' || kind === 'functional' ? kind : fail('AUTHOR_NODE_LIES', kind),
+    applies: range && [range[0] ?? decimalText(null), range[1] ?? decimalText(null)],
+    via: via === null ? null : hex(fromHex(textField(value, 'via'), 32)),
+    supportUntil:
+      supportUntil === null ? null : numberField(value, 'supportUntil', 0, Number.MAX_SAFE_INTEGER),
+    documents,
+  };
 }
 
 function parseImage(value: unknown): ImageStatus {
@@ -150,8 +178,12 @@ function statusField(json: JsonObject): ReleaseStatus['status'] {
 }
 
 function decimal(json: JsonObject, name: string): string {
-  const value = textField(json, name);
-  return /^\d{1,20}$/.test(value) ? value : fail('AUTHOR_NODE_LIES', `${name} is not a number`);
+  return decimalText(textField(json, name));
+}
+
+function decimalText(value: unknown): string {
+  const fits = typeof value === 'string' && /^\d{1,20}$/.test(value);
+  return fits ? value : fail('AUTHOR_NODE_LIES', 'not a number');
 }
 
 /** The operators that hold every image of the release, sorted. */

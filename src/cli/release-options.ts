@@ -1,7 +1,8 @@
 /** The options of `release create`. */
 import { createReadStream } from 'node:fs';
 import { createHash } from '#crypto';
-import { fromHex } from '../bytes.ts';
+import { equal, fromHex } from '../bytes.ts';
+import { check } from '../errors.ts';
 import type { Document, ReleaseClaims } from '../registry/claims.ts';
 import { wrong, type Arguments } from './arguments.ts';
 
@@ -12,7 +13,7 @@ export function sequenceOption(given: Arguments): bigint | undefined {
   return /^\d{1,20}$/.test(value) ? BigInt(value) : wrong('--sequence is a whole number, or auto');
 }
 
-/** The claims that the options of `release create` make. Errors: UsageError, BYTES_MALFORMED. */
+/** The claims that the options of `release create` make. Errors: UsageError, BYTES_MALFORMED, AUTHOR_DOCUMENT_MISMATCH. */
 export async function claimsOf(given: Arguments): Promise<ReleaseClaims> {
   const urgency = given.text('kind') ?? 'functional';
   if (urgency !== 'security' && urgency !== 'functional') wrong('--kind is security or functional');
@@ -48,9 +49,15 @@ async function documentOption(value: string): Promise<Document> {
     }),
   );
   const [type, file, where] = [parts.get('type'), parts.get('file'), parts.get('where')];
-  if (type === undefined || file === undefined || where === undefined || parts.size !== 3)
-    return wrong('--document is type=TYPE,file=FILE,where=URL');
+  const expected = parts.get('sha256');
+  const known = expected === undefined ? 3 : 4;
+  if (type === undefined || file === undefined || where === undefined || parts.size !== known)
+    return wrong('--document is type=TYPE,file=FILE,where=URL and, if it is known, sha256=HEX');
   const hash = createHash('SHA-256');
   for await (const part of createReadStream(file)) hash.update(part as Uint8Array);
-  return { type, digest: hash.digest(), where };
+  const digest = hash.digest();
+  // What was approved is what is signed: the file may have been exchanged since.
+  const same = expected === undefined || equal(fromHex(expected, 32), digest);
+  check(same, 'AUTHOR_DOCUMENT_MISMATCH', undefined, { file });
+  return { type, digest, where };
 }

@@ -263,6 +263,20 @@ test('options of a release come into its claims', async () => {
   assert.equal(fromHex(String(made['digest'])).length, 32);
 });
 
+test('a document whose digest was given is the one, or nothing is signed', async () => {
+  await writeFile(at('sbom.json'), '{}');
+  const model = ['--vendor', 'acme.example', '--class', 'lamp', '--version', '5.0.0'];
+  const described = (sha256Hex: string) => {
+    const document = `type=SBOM,file=${at('sbom.json')},where=https://a.example/,sha256=${sha256Hex}`;
+    const out = ['--out', at(`${sha256Hex.slice(0, 8)}.suit`), '--document', document];
+    return mine(release, 'create', at('one.bin'), ...out, ...model);
+  };
+  const right = hex(sha256(new TextEncoder().encode('{}')));
+  assert.equal((await described(right)).code, 0);
+  const wrong = await described('ab'.repeat(32));
+  assert.equal(wrong.error['code'], 'AUTHOR_DOCUMENT_MISMATCH');
+});
+
 test('a file is never overwritten, and wrong usage says so', async () => {
   const model = ['--vendor', 'acme.example', '--class', 'lamp', '--version', '1'];
   const again = await mine(release, 'create', at('one.bin'), '--out', at('one.suit'), ...model);

@@ -13,6 +13,7 @@ import { withdrawRelease } from '../author/withdraw.ts';
 import { fromHex, hex } from '../bytes.ts';
 import { fail } from '../errors.ts';
 import { lineText, parseLineText } from '../registry/line.ts';
+import { descriptionLines } from '../registry/release-description.ts';
 import { parseRoot } from '../registry/root.ts';
 import { MAX_ENVELOPE_BYTES } from '../suit/envelope.ts';
 import { cidText } from '../store/cid.ts';
@@ -45,7 +46,7 @@ const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE
 
   create IMAGE --version TEXT (--vendor DOMAIN|UUID --class NAME|UUID | --line LINE) --out FILE [--sequence N|auto] [--track stable]
          [--kind functional|security] [--applies LOW-HIGH] [--via DIGEST] [--support-until DATE] [--component NAME]
-         [--document type=TYPE,file=FILE,where=URL]... [--for-publishing [--network ROOT_FILE]]
+         [--document type=TYPE,file=FILE,where=URL[,sha256=HEX]]... [--for-publishing [--network ROOT_FILE]]
       builds and signs a release of one image. It is a test build, which no network registers, unless it is
       made --for-publishing: then the signature names the author's network, which is the consent to publish
   publish ENVELOPE --image FILE... [--no-wait] [--timeout SECONDS]
@@ -253,7 +254,8 @@ async function status(args: readonly string[], io: Io): Promise<void> {
     given,
     [
       `release ${hex(digest)}: ${found.status}${found.newest ? ', the newest of its line' : ''}`,
-      `line ${found.line}, sequence ${found.sequence}, version ${found.version}, ${found.urgency}`,
+      `line ${found.line}, sequence ${found.sequence}`,
+      ...descriptionLines(found.description),
       `held by ${holders.length === 0 ? 'nobody' : holders.join(', ')}`,
       'One node said so; proof verify checks what k operators signed.',
     ],

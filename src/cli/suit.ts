@@ -10,6 +10,7 @@ import { MAX_ENVELOPE_BYTES, parseEnvelope } from '../suit/envelope.ts';
 import { inspectEnvelope, integerJson } from '../suit/inspect.ts';
 import type { Json } from '../suit/inspect.ts';
 import { EXIT } from './io.ts';
+import { claimedRelease } from './release-claims.ts';
 import type { Io } from './io.ts';
 
 const USAGE = [
@@ -41,7 +42,7 @@ export async function suit(args: readonly string[], io: Io): Promise<number> {
     return EXIT.usage;
   }
   try {
-    const answer = key === undefined ? inspectEnvelope(bytes) : verify(bytes, key, parsed.untagged);
+    const answer = key === undefined ? inspect(bytes) : verify(bytes, key, parsed.untagged);
     io.stdout(toJson(answer, key === undefined ? 2 : 0));
     return EXIT.ok;
   } catch (error) {
@@ -104,6 +105,13 @@ function toJson(value: Json, indent: number): string {
 
 // A newline is of the indentation: inside a string JSON has it escaped already.
 const HIDDEN = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu;
+
+// `release`: what the author of one of our releases says of it.
+function inspect(bytes: Uint8Array): Json {
+  const content = inspectEnvelope(bytes) as { readonly [key: string]: Json };
+  const release = claimedRelease(bytes);
+  return { ...content, release: release && { ...release } };
+}
 
 function verify(bytes: Uint8Array, key: PublicKey, untagged: boolean): Json {
   const verified = authenticate(parseEnvelope(bytes, { untagged }), [key]);

@@ -1,5 +1,7 @@
 /** What is known of a release, for its author and for people: status, images, who holds them. */
 import { equal, hex } from '../bytes.ts';
+import { fail } from '../errors.ts';
+import { describeRelease, type ReleaseDescription } from '../registry/release-description.ts';
 import { getAnchor, getHolds, getLine, type ReleaseRecord } from '../registry/state.ts';
 import type { Statement } from '../registry/statement.ts';
 import type { View } from '../registry/view.ts';
@@ -11,6 +13,7 @@ export interface ReleaseStatusAnswer {
   readonly sequence: string;
   readonly version: string;
   readonly urgency: string;
+  readonly description: ReleaseDescription;
   readonly status: string;
   readonly newest: boolean;
   /** Decimal: the line's lowest sequence still allowed. */
@@ -38,6 +41,7 @@ export function releaseStatus(
     sequence: record.sequence.toString(),
     version: statement.release?.version ?? '',
     urgency: statement.release?.urgency ?? '',
+    description: describeRelease(statement.release ?? fail('RELEASE_UNKNOWN')),
     status: record.status,
     newest: newest !== null && equal(newest, record.digest),
     lowest: (lineRecord?.lowest ?? 0n).toString(),
