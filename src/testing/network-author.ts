@@ -10,7 +10,6 @@ import { buildRelease } from '../author/release.ts';
 import { declareLine } from '../author/lines.ts';
 import { withdrawRelease } from '../author/withdraw.ts';
 import type { Receipted } from '../author/registration.ts';
-import { utf8 } from '../bytes.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import type { ReleaseClaims } from '../registry/claims.ts';
 import type { Line } from '../registry/line.ts';

@@ -1,6 +1,7 @@
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
+import { NODE_MUTATIONS } from './node-mutations.ts';
 
 /**
  * Every security check that a rule of docs/threats.md rests on, with the edit that takes it out and
@@ -32,6 +33,7 @@ function edits(
 export const MUTATIONS: readonly Mutation[] = [
   ...KEY_MUTATIONS,
   ...LEDGER_MUTATIONS,
+  ...NODE_MUTATIONS,
   ...DEMO_MUTATIONS,
   ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
     [

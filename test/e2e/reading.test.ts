@@ -194,11 +194,47 @@ test('a tampered block is never served: it is removed and gathered anew', async 
 test('another author’s false chunks for an image keep nobody from it', async () => {
   const image = new Uint8Array(600_000).fill(7);
   const honest = await author.publish({ line: author.line('pump'), image });
-  await anchorFalsely(network, image);
+  await uploadFalsely(image);
   for (const node of ['a/n1', 'b/n1', 'c/n1']) {
     const { body } = await get(node, imagePath(sha256(honest.image)));
     assert.ok(equal(body, image), node);
   }
+  // Where nobody else anchors the digest either, nothing is served for it.
+  const nobodys = new Uint8Array(600_000).fill(8);
+  await uploadFalsely(nobodys);
+  await assertRefused(get('a/n1', imagePath(sha256(nobodys))), 503, 'NODE_IMAGE_INCOMPLETE');
+});
+
+function put(node: string, path: string, body: Uint8Array): Promise<ClientAnswer> {
+  const headers = { 'content-type': 'application/octet-stream' };
+  return client.request({
+    method: 'PUT',
+    url: network.url(node, path),
+    headers,
+    body,
+    maxBytes: 4096,
+  });
+}
+
+/** Another author's anchor of this digest, and all its chunks, which are not the image's. */
+async function uploadFalsely(image: Uint8Array): Promise<void> {
+  const blocks = await anchorFalsely(network, image);
+  const last = blocks.at(-1);
+  assert.ok(last);
+  for (const { path, bytes } of blocks.slice(0, -1))
+    assert.equal((await put('a/n1', path, bytes)).status, 204);
+  await assertRefused(put('a/n1', last.path, last.bytes), 400, 'STORE_DIGEST_MISMATCH');
+}
+
+test('a node takes no block that nobody anchored, and none that is not its digest’s', async () => {
+  const path = `${imagePath(sha256(first.image))}/blocks`;
+  const stranger = Uint8Array.of(1, 2, 3);
+  const cid = cidText(rawCid(sha256(stranger)));
+  await assertRefused(put('a/n1', `${path}/${cid}`, stranger), 400, 'ANCHOR_INVALID');
+  const own = cidText(rawCid(sha256(first.image.subarray(0, 262_144))));
+  await assertRefused(put('a/n1', `${path}/${own}`, stranger), 400, 'STORE_DIGEST_MISMATCH');
+  await assertRefused(put('a/n1', `${path}/nonsense`, stranger), 400, 'STORE_CID_INVALID');
+  await assertRefused(put('a/n1', `${path}/${own}`, new Uint8Array(3 << 20)), 413, 'NET_TOO_LARGE');
 });
 
 test('a withdrawn release is gone, but for those who ask for it', async () => {
