@@ -90,13 +90,15 @@ function readContent(first: Cbor | undefined, second: Cbor | undefined): Content
   return { cipher, protectedBytes, iv };
 }
 
-/** A COSE_Encrypt0 with tag 16. `iv`: used once with the key. Errors: CRYPTO_INPUT_INVALID. */
-export function sealEncrypt0(input: {
+export interface SealInput {
   readonly cipher: Exclude<ContentCipher, 'A128CTR'>;
   readonly key: Uint8Array;
   readonly iv: Uint8Array;
   readonly plaintext: Uint8Array;
-}): Uint8Array {
+}
+
+/** A COSE_Encrypt0 with tag 16. `iv`: used once with the key. Errors: CRYPTO_INPUT_INVALID. */
+export function sealEncrypt0(input: SealInput): Uint8Array {
   const { cipher, key, iv, plaintext } = input;
   const protectedBytes = encode(new Map([[ALG, CIPHERS[cipher].number]]));
   const sealed = seal(cipher, key, iv, encStructure('Encrypt0', protectedBytes), plaintext);

@@ -21,6 +21,8 @@ const ALGORITHMS: ReadonlyMap<number, readonly [DigestAlgorithm, number]> = new 
   [-44, ['SHA-512', 64]],
 ]);
 
+export const DIGEST_NUMBERS: readonly number[] = [...ALGORITHMS.keys()];
+
 const KNOWN_UNSUPPORTED: ReadonlyMap<number, string> = new Map([
   [-18, 'SHAKE128'],
   [-45, 'SHAKE256'],

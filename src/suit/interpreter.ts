@@ -276,9 +276,13 @@ export class Interpreter {
     const [own, place, strict] = [this.#section, this.#place, this.#order.strict];
     const dependency = await this.#dependencies.required(dependent, index);
     this.#running = dependency;
-    await this.#runSection(section);
-    this.#running = dependent;
-    [this.#section, this.#place, this.#order.strict] = [own, place, strict];
+    try {
+      await this.#runSection(section);
+    } finally {
+      this.#running = dependent;
+      [this.#section, this.#place] = [own, place];
+    }
+    this.#order.strict = strict;
     dependent.processed.add(index);
   }
 

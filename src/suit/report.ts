@@ -4,11 +4,15 @@
  */
 import type { Cbor } from '../cbor/value.ts';
 import { encode } from '../cbor/encode.ts';
+import { openEncrypt0, sealEncrypt0 } from '../cose/encrypt.ts';
+import type { SealInput } from '../cose/encrypt.ts';
 import { createSign1, decodeSign1, verifySign1 } from '../cose/sign1.ts';
 import type { Sign1 } from '../cose/sign1.ts';
 import type { PrivateKey, PublicKey } from '../crypto/key.ts';
 import { codeOf, fail, FirmamentError } from '../errors.ts';
 import type { Code } from '../errors.ts';
+import { capabilitiesToCbor, readCapabilities } from './capabilities.ts';
+import type { Capabilities } from './capabilities.ts';
 import { digestToCbor, readDigest } from './digest.ts';
 import {
   asArray,
@@ -61,6 +65,8 @@ export interface Report {
   readonly nonce: Uint8Array | undefined;
   readonly records: readonly ReportEntry[];
   readonly result: true | Failure;
+  /** What the processor can do; told when it is asked for, or when a manifest wanted more. */
+  readonly capabilities?: Capabilities;
 }
 
 /** The protected header has what the signer claims beside the report (T25). */
@@ -76,6 +82,7 @@ const KEY = {
   code: 5,
   record: 6,
   reason: 7,
+  capabilities: 8,
   reference: 99,
 } as const;
 const COMPONENT_ID = 0;
@@ -83,7 +90,7 @@ const COMPONENT_ID = 0;
 export const MAX_REPORT_BYTES = 1 << 16;
 const MAX_ENTRIES = 256;
 const MAX_NONCE_BYTES = 64;
-const NO_FOREIGN: ReadonlyMap<number, string> = new Map([[8, 'capability report']]);
+const NO_FOREIGN: ReadonlyMap<number, string> = new Map();
 
 export function encodeReport(report: Report): Uint8Array {
   const { referenceUri, digest, nonce, records, result } = report;
@@ -94,6 +101,8 @@ export function encodeReport(report: Report): Uint8Array {
     [KEY.reference, [referenceUri, digestToCbor(parsed)]],
   ]);
   if (nonce !== undefined) map.set(KEY.nonce, nonce);
+  if (report.capabilities !== undefined)
+    map.set(KEY.capabilities, capabilitiesToCbor(report.capabilities));
   return encode(map);
 }
 
@@ -127,14 +136,38 @@ export function createReport(
   return createSign1({ header, payload: encodeReport(report), key });
 }
 
+/** The same, sealed inside (COSE_Encrypt0): only who has `sealing.key` learns what it says. */
+export function createSealedReport(
+  report: Report,
+  key: PrivateKey,
+  sealing: Omit<SealInput, 'plaintext'>,
+  header: ReadonlyMap<Cbor, Cbor> = new Map(),
+): Uint8Array {
+  // suit-report 6: the plaintext is bstr .cbor SUIT_Report.
+  const payload = sealEncrypt0({ ...sealing, plaintext: encode(encodeReport(report)) });
+  return createSign1({ header, payload, key });
+}
+
 /**
  * A report that `key` signed. Whether the key may report, and the header's claims and nonce, are
- * for the caller to judge. Errors: COSE_*, CBOR_*, SUIT_REPORT_MALFORMED.
+ * for the caller to judge. `openingKey`: for a sealed one.
+ * Errors: COSE_*, CBOR_*, SUIT_REPORT_MALFORMED, CRYPTO_*.
  */
-export function verifyReport(bytes: Uint8Array, key: PublicKey): VerifiedReport {
+export function verifyReport(
+  bytes: Uint8Array,
+  key: PublicKey,
+  openingKey?: Uint8Array,
+): VerifiedReport {
   const sign1 = readSignedReport(bytes);
   verifySign1(sign1, key);
-  return { report: parseReport(sign1.payload as Uint8Array), header: sign1.header };
+  const payload = sign1.payload as Uint8Array;
+  const plain = openingKey === undefined ? payload : openReport(payload, openingKey);
+  return { report: parseReport(plain), header: sign1.header };
+}
+
+function openReport(payload: Uint8Array, key: Uint8Array): Uint8Array {
+  const plain = openEncrypt0(payload, key, { maxBytes: MAX_REPORT_BYTES });
+  return asBytes(parseItem(plain, 'sealed report'), 'sealed report').value;
 }
 
 /** The COSE_Sign1 of a report, not verified: to find out whose key it names. */
@@ -156,7 +189,13 @@ export function parseReport(bytes: Uint8Array): Report {
 }
 
 function readReport(item: Item): Report {
-  const known = new Set<number>([KEY.nonce, KEY.records, KEY.result, KEY.reference]);
+  const known = new Set<number>([
+    KEY.nonce,
+    KEY.records,
+    KEY.result,
+    KEY.capabilities,
+    KEY.reference,
+  ]);
   const members = fields(asMap(item, 'report'), 'report', known, NO_FOREIGN);
   const reference = asArray(required(members, KEY.reference, 'report: reference'), 'reference');
   const [uri, digest] = reference.items;
@@ -164,6 +203,7 @@ function readReport(item: Item): Report {
     return fail('SUIT_TYPE', 'report: the reference must be [URI, digest]');
   readDigest(digest, 'report: digest');
   const nonce = members.get(KEY.nonce);
+  const capabilities = members.get(KEY.capabilities);
   const records = asArray(required(members, KEY.records, 'report: records'), 'records').items;
   if (records.length > MAX_ENTRIES)
     return fail('SUIT_TOO_LARGE', `report: more than ${MAX_ENTRIES} records`);
@@ -176,6 +216,7 @@ function readReport(item: Item): Report {
         : asBytes(nonce, 'report: nonce', { max: MAX_NONCE_BYTES }).value,
     records: records.map(readEntry),
     result: readResult(required(members, KEY.result, 'report: result')),
+    ...(capabilities === undefined ? {} : { capabilities: readCapabilities(capabilities) }),
   };
 }
 
@@ -239,6 +280,13 @@ const CONDITION_CODES: ReadonlySet<Code> = new Set<Code>([
   'SUIT_SLOT_MISMATCH',
   'SUIT_IMAGE_MISMATCH',
   'SUIT_CONTENT_MISMATCH',
+  'SUIT_EXPIRED',
+  'SUIT_BATTERY_LOW',
+  'SUIT_NOT_AUTHORIZED',
+  'SUIT_VERSION_MISMATCH',
+  'SUIT_IMAGE_PRESENT',
+  'SUIT_NOT_DEPENDENCY',
+  'SUIT_DEPENDENCY_MISMATCH',
   'SUIT_DIGEST_MISSING',
   'SUIT_ABORTED',
   'SUIT_TRY_EACH_EXHAUSTED',
@@ -247,6 +295,8 @@ const CONDITION_CODES: ReadonlySet<Code> = new Set<Code>([
 const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
   ['SUIT_COMMAND_UNKNOWN', 'command-unsupported'],
   ['SUIT_COMMAND_UNSUPPORTED', 'command-unsupported'],
+  ['SUIT_CAPABILITY_MISSING', 'command-unsupported'],
+  ['SUIT_ENCRYPTION_INFO_INVALID', 'cose-unsupported'],
   ['SUIT_PARAMETER_UNKNOWN', 'parameter-unsupported'],
   ['SUIT_PARAMETER_UNSUPPORTED', 'parameter-unsupported'],
   ['SUIT_COMPONENT_UNSUPPORTED', 'component-unsupported'],
@@ -265,7 +315,8 @@ const REASONS: ReadonlyMap<Code, Reason> = new Map<Code, Reason>([
 /** The result of a run that ended with this error, as a report states it. */
 export function failureOf(error: unknown): Failure {
   const code = codeOf(error);
-  const { sectionKey, offset, component } = error instanceof FirmamentError ? error.details : {};
+  const details = error instanceof FirmamentError ? error.details : {};
+  const { sectionKey, offset, component, manifest } = details;
   const number = (value: unknown): number =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
   const reason: Reason =
@@ -279,7 +330,7 @@ export function failureOf(error: unknown): Failure {
     reason,
     record: {
       kind: 'record',
-      manifestId: [],
+      manifestId: typeof manifest === 'string' ? manifest.split('/').map(Number) : [],
       section: number(sectionKey),
       offset: number(offset),
       componentIndex: number(component),
