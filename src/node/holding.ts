@@ -65,11 +65,21 @@ export class Holding {
   async run(bell: Bell, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const began = performance.now();
-      const failed = await this.#round(signal);
+      const failed = await this.#tryRound(signal);
       // Under a stream of new heads at most half of the time goes into looking.
       const took = Math.min(performance.now() - began, RETRY_MS);
       await sleep(took, undefined, { signal }).catch(() => undefined);
       await bell.heard(failed ? RETRY_MS : STEP_IN_SECONDS * 1000, signal);
+    }
+  }
+
+  // A disk that is full, or another fault of this node's own, is over some time: then the images are still to keep.
+  async #tryRound(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#round(signal);
+    } catch (error) {
+      this.#parts.logger.error('images could not be looked at', { code: codeOf(error), error });
+      return true;
     }
   }
 
