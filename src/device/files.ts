@@ -72,26 +72,21 @@ const disk: Files = {
 export const diskFiles: Files = codedFiles(disk);
 
 /** The same operations, with what they throw under this device's codes. */
-export function codedFiles(files: Files): Files {
-  const coded =
-    <A extends readonly unknown[], T>(operation: (...given: A) => Promise<T>) =>
-    (...given: A): Promise<T> =>
-      operation(...given).catch(storageError);
+function codedFiles(files: Files): Files {
   return {
-    size: coded(files.size),
-    read: coded(files.read),
-    write: coded(files.write),
-    truncate: coded(files.truncate),
-    sync: coded(files.sync),
-    rename: coded(files.rename),
-    remove: coded(files.remove),
-    makeFolder: coded(files.makeFolder),
-    syncFolder: coded(files.syncFolder),
+    size: (path) => files.size(path).catch(storageError),
+    read: (path, offset, length) => files.read(path, offset, length).catch(storageError),
+    write: (path, offset, bytes) => files.write(path, offset, bytes).catch(storageError),
+    truncate: (path, size) => files.truncate(path, size).catch(storageError),
+    sync: (path) => files.sync(path).catch(storageError),
+    rename: (from, to) => files.rename(from, to).catch(storageError),
+    remove: (path) => files.remove(path).catch(storageError),
+    makeFolder: (path) => files.makeFolder(path).catch(storageError),
+    syncFolder: (path) => files.syncFolder(path).catch(storageError),
   };
 }
 
 function storageError(cause: unknown): never {
-  if (codeOf(cause)) throw cause;
   const { code, path } = cause as NodeJS.ErrnoException;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   return fail(

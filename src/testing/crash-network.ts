@@ -170,7 +170,8 @@ export class Promises {
       const { size, root } = parseCheckpoint(parseNote(text(body)).text);
       return `${size} ${hex(root)}`;
     };
-    for (let end = performance.now() + WAIT_MS; ;) {
+    const end = performance.now() + WAIT_MS;
+    for (;;) {
       const heads = await Promise.all(nodes.map((node) => read(node).catch(String)));
       if (heads.every((head) => head === heads[0] && /^\d+ /.test(head))) return;
       const sizes = new Map(heads.map((head) => head.split(' ') as [string, string]));

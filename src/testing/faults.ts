@@ -94,24 +94,26 @@ export function faultFromFile(path: string): (point: string) => void {
  * both slots, else the name of the record or folder.
  */
 export function faultyFiles(files: Files, reach: (point: string) => void): Files {
-  const around =
-    <A extends readonly unknown[]>(change: string, operation: (...given: A) => Promise<void>) =>
-    async (...given: A): Promise<void> => {
-      const name = `device.${subject(String(given[0]))}.${change}`;
-      reach(`${name}.before`);
-      await operation(...given);
-      reach(`${name}.after`);
-    };
+  const around = async (
+    path: string,
+    change: string,
+    operation: () => Promise<void>,
+  ): Promise<void> => {
+    const name = `device.${subject(path)}.${change}`;
+    reach(`${name}.before`);
+    await operation();
+    reach(`${name}.after`);
+  };
   return {
-    size: files.size,
-    read: files.read,
-    write: around('write', files.write),
-    truncate: around('truncate', files.truncate),
-    sync: around('sync', files.sync),
-    rename: around('rename', files.rename),
-    remove: around('remove', files.remove),
-    makeFolder: around('make-folder', files.makeFolder),
-    syncFolder: around('sync-folder', files.syncFolder),
+    size: (path) => files.size(path),
+    read: (path, offset, length) => files.read(path, offset, length),
+    write: (path, offset, bytes) => around(path, 'write', () => files.write(path, offset, bytes)),
+    truncate: (path, size) => around(path, 'truncate', () => files.truncate(path, size)),
+    sync: (path) => around(path, 'sync', () => files.sync(path)),
+    rename: (from, to) => around(from, 'rename', () => files.rename(from, to)),
+    remove: (path) => around(path, 'remove', () => files.remove(path)),
+    makeFolder: (path) => around(path, 'make-folder', () => files.makeFolder(path)),
+    syncFolder: (path) => around(path, 'sync-folder', () => files.syncFolder(path)),
   };
 }
 

@@ -13,7 +13,9 @@ const reach = faultFromFile(process.env[FAULT_VARIABLE] ?? '');
     const { status } = device.bootloader;
     return status.kind === 'running' && status.healthy ? (status.reported ?? null) : null;
   };
-  console.log(JSON.stringify({ type: 'ready', version: version() }));
+  process.stdout.write(`${JSON.stringify({ type: 'ready', version: version() })}\n`);
   const { outcome, code } = await device.agent.poll();
-  console.log(JSON.stringify({ type: 'result', outcome, code, version: version() }));
+  process.stdout.write(
+    `${JSON.stringify({ type: 'result', outcome, code, version: version() })}\n`,
+  );
 }

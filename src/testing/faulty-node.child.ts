@@ -9,9 +9,12 @@ const config = readNodeConfig(process.argv[4] ?? '');
 {
   await using node = await startNode(config, readNodeKeys(config.keys), {
     clock: () => Math.floor(Date.now() / 1000),
-    logger: jsonLogger({ stdout: () => undefined, stderr: (line) => console.error(line) }),
+    logger: jsonLogger({
+      stdout: () => undefined,
+      stderr: (line) => void process.stderr.write(`${line}\n`),
+    }),
     faultPoint: faultFromFile(process.env[FAULT_VARIABLE] ?? ''),
   });
-  console.log(JSON.stringify({ node: config.node, port: node.port }));
+  process.stdout.write(`${JSON.stringify({ node: config.node, port: node.port })}\n`);
   await untilStopped();
 }
