@@ -19,7 +19,7 @@ export interface Answer {
 }
 
 const MAX_KEPT = 16_384;
-const MAX_LINK_BYTES = 12_288;
+const MAX_LINK_BYTES = 10_240;
 const MAX_LINKS = 64;
 
 export class Answers {
