@@ -227,10 +227,12 @@ test('T12: an orderer takes over the longest chain that its followers hold befor
 test('an orderer without enough answers goes on asking, and one that forked itself is told', async () => {
   const restored = openedReplica(network).replica;
   const stop = new AbortController();
+  // Two nodes of one operator are one answer (T09).
+  const twin = { operator: 'a', ...replicaSource(openedReplica(network).replica) };
   const asking = recover({
     replica: restored,
-    sources: [],
-    needed: 1,
+    sources: [twin, { ...twin }],
+    needed: 2,
     signal: stop.signal,
     logger: SILENT,
     backoffMs: 1,
