@@ -278,7 +278,9 @@ export const CODES = {
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
-  GATEWAY_REPORT_REPLAYED: 'a report whose counter is not above the last one of its device',
+  GATEWAY_OFFER_UNKNOWN: 'no such offer was made to this device',
+  GATEWAY_REPORT_REPLAYED:
+    'a report that was counted already, or whose counter is not above the last one of its device',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",

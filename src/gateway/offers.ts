@@ -1,0 +1,209 @@
+/** Offers to devices and what became of them: one row an attempt, kept for good. */
+import type { AttemptState, OfferMode } from '../api/downlink.ts';
+import { hex } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
+import { transaction, type Database } from '../database.ts';
+import { check, fail } from '../errors.ts';
+import type { Random } from '../random.ts';
+
+export type OfferState = 'offered' | AttemptState | 'cancelled' | 'superseded';
+
+export interface StoredOffer {
+  readonly offer: string;
+  readonly device: string;
+  readonly digest: string;
+  readonly mode: OfferMode;
+  readonly nonce: string;
+  readonly state: OfferState;
+  readonly detail: string;
+  /** Counts from 1 for each device and release. */
+  readonly attempt: number;
+  /** POSIX seconds. */
+  readonly made: number;
+  readonly changed: number;
+  readonly reported: boolean;
+}
+
+/** What the attempts of one release in one group came to. */
+export interface Progress {
+  readonly devices: number;
+  readonly started: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+const OPEN: readonly OfferState[] = [
+  'offered',
+  'accepted',
+  'downloading',
+  'installing',
+  'postponed',
+];
+const FAILED: readonly OfferState[] = ['rolled-back', 'refused'];
+const OPEN_SQL = `'${OPEN.join("','")}'`;
+const FAILED_SQL = `'${FAILED.join("','")}'`;
+
+export class Offers {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(database: Database, clock: Clock, random: Random) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** The device's open offer, if it has one. */
+  open(device: string): StoredOffer | undefined {
+    const row = this.#database
+      .prepare(
+        `SELECT * FROM offer WHERE device = ? AND state IN (${OPEN_SQL}) ORDER BY made DESC, attempt DESC LIMIT 1`,
+      )
+      .get(device);
+    return row && offerOf(row);
+  }
+
+  /** Every open offer: they are published again when the gateway starts. */
+  allOpen(): readonly StoredOffer[] {
+    return this.#database
+      .prepare(`SELECT * FROM offer WHERE state IN (${OPEN_SQL})`)
+      .all()
+      .map(offerOf);
+  }
+
+  get(offer: string): StoredOffer | undefined {
+    const row = this.#database.prepare('SELECT * FROM offer WHERE offer = ?').get(offer);
+    return row && offerOf(row);
+  }
+
+  list(device?: string): readonly StoredOffer[] {
+    return device === undefined
+      ? this.#database
+          .prepare('SELECT * FROM offer ORDER BY made DESC LIMIT 1000')
+          .all()
+          .map(offerOf)
+      : this.#database
+          .prepare('SELECT * FROM offer WHERE device = ? ORDER BY made DESC LIMIT 1000')
+          .all(device)
+          .map(offerOf);
+  }
+
+  /** Makes the device's one open offer; another that was open is superseded. */
+  make(device: string, digest: string, mode: OfferMode): StoredOffer {
+    const now = this.#clock();
+    const offer = hex(this.#random(16));
+    transaction(this.#database, () => {
+      this.#database
+        .prepare(
+          `UPDATE offer SET state = 'superseded', changed = ? WHERE device = ? AND state IN (${OPEN_SQL})`,
+        )
+        .run(now, device);
+      const attempt = this.#attempts(device, digest) + 1;
+      this.#database
+        .prepare(
+          `INSERT INTO offer (offer, device, digest, mode, nonce, state, attempt, made, changed)
+           VALUES (?, ?, ?, ?, ?, 'offered', ?, ?, ?)`,
+        )
+        .run(offer, device, digest, mode, hex(this.#random(16)), attempt, now, now);
+    });
+    return this.get(offer) ?? fail('GATEWAY_OFFER_UNKNOWN');
+  }
+
+  #attempts(device: string, digest: string): number {
+    const row = this.#database
+      .prepare('SELECT COUNT(*) AS attempts FROM offer WHERE device = ? AND digest = ?')
+      .get(device, digest);
+    return Number(row?.['attempts'] ?? 0);
+  }
+
+  /**
+   * What the device says of its attempt. Ended attempts stay ended. Errors: GATEWAY_OFFER_UNKNOWN when it is not the
+   * device's own.
+   */
+  status(device: string, offer: string, state: AttemptState, detail: string): StoredOffer {
+    const stored = this.get(offer);
+    check(stored?.device === device, 'GATEWAY_OFFER_UNKNOWN', undefined, { device });
+    if (OPEN.includes(stored.state)) this.#end(offer, state, detail);
+    return this.get(offer) ?? stored;
+  }
+
+  /** The owner takes an offer back. Errors: GATEWAY_OFFER_UNKNOWN. */
+  cancel(offer: string): StoredOffer {
+    const stored = this.get(offer) ?? fail('GATEWAY_OFFER_UNKNOWN');
+    if (OPEN.includes(stored.state)) this.#end(offer, 'cancelled', 'by the owner');
+    return stored;
+  }
+
+  #end(offer: string, state: OfferState, detail: string): void {
+    this.#database
+      .prepare('UPDATE offer SET state = ?, detail = ?, changed = ? WHERE offer = ?')
+      .run(state, detail.slice(0, 256), this.#clock(), offer);
+  }
+
+  /** A report counts once an offer (T25). Errors: GATEWAY_REPORT_REPLAYED, GATEWAY_OFFER_UNKNOWN. */
+  takeReport(device: string, nonce: string): StoredOffer {
+    const row = this.#database
+      .prepare('SELECT * FROM offer WHERE device = ? AND nonce = ?')
+      .get(device, nonce);
+    const stored = row ? offerOf(row) : fail('GATEWAY_OFFER_UNKNOWN', undefined, { device });
+    const { changes } = this.#database
+      .prepare('UPDATE offer SET reported = 1 WHERE offer = ? AND reported = 0')
+      .run(stored.offer);
+    check(Number(changes) === 1, 'GATEWAY_REPORT_REPLAYED', undefined, { device });
+    return stored;
+  }
+
+  /** Of one release over the devices of one group. */
+  progress(digest: string, group: string): Progress {
+    const devices = this.#database
+      .prepare(`SELECT COUNT(*) AS n FROM device WHERE "group" = ? AND status = 'active'`)
+      .get(group);
+    const row = this.#database
+      .prepare(
+        `SELECT COUNT(DISTINCT o.device) AS started,
+           COUNT(DISTINCT CASE WHEN o.state = 'installed' THEN o.device END) AS succeeded,
+           COUNT(DISTINCT CASE WHEN o.state IN (${FAILED_SQL}) THEN o.device END) AS failed
+         FROM offer o JOIN device d ON d.id = o.device WHERE o.digest = ? AND d."group" = ?`,
+      )
+      .get(digest, group);
+    return {
+      devices: Number(devices?.['n'] ?? 0),
+      started: Number(row?.['started'] ?? 0),
+      succeeded: Number(row?.['succeeded'] ?? 0),
+      failed: Number(row?.['failed'] ?? 0),
+    };
+  }
+
+  /** Of one device with one release. */
+  failures(
+    device: string,
+    digest: string,
+  ): { readonly failed: number; readonly lastFailure: number | null } {
+    const row = this.#database
+      .prepare(
+        `SELECT COUNT(*) AS failed, MAX(changed) AS last FROM offer WHERE device = ? AND digest = ? AND state IN (${FAILED_SQL})`,
+      )
+      .get(device, digest);
+    return {
+      failed: Number(row?.['failed'] ?? 0),
+      lastFailure: row?.['last'] === null ? null : Number(row?.['last']),
+    };
+  }
+}
+
+function offerOf(row: Readonly<Record<string, unknown>>): StoredOffer {
+  return {
+    offer: row['offer'] as string,
+    device: row['device'] as string,
+    digest: row['digest'] as string,
+    mode: row['mode'] === 'self' ? 'self' : 'force',
+    nonce: row['nonce'] as string,
+    state: row['state'] as OfferState,
+    detail: row['detail'] as string,
+    attempt: Number(row['attempt']),
+    made: Number(row['made']),
+    changed: Number(row['changed']),
+    reported: row['reported'] === 1,
+  };
+}
