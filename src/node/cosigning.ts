@@ -63,7 +63,9 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
   while (!signal.aborted && !replica.halted()) {
     const freeze = parts.frozen();
     if (freeze?.code !== frozen?.code)
-      parts.logger.warn(freeze ? 'signs no more heads' : 'signs heads again', { code: freeze?.code ?? frozen?.code });
+      parts.logger.warn(freeze ? 'signs no more heads' : 'signs heads again', {
+        code: freeze?.code ?? frozen?.code,
+      });
     frozen = freeze;
     const now = performance.now();
     const newest = replica.head();
@@ -134,29 +136,43 @@ async function confirm(parts: CosigningParts, signal: AbortSignal): Promise<bool
       override: parts.recordIsMine,
     });
     if (leave.allowed) {
-      if (parts.recordIsMine) parts.logger.warn('cosigner record vouched for by a person', { name: parts.name });
+      if (parts.recordIsMine)
+        parts.logger.warn('cosigner record vouched for by a person', { name: parts.name });
       return true;
     }
     if (leave.code !== 'COSIGNER_UNCONFIRMED') {
-      parts.logger.error('cosigner signs nothing: others hold what its record does not', { code: leave.code });
+      parts.logger.error('cosigner signs nothing: others hold what its record does not', {
+        code: leave.code,
+      });
       return false;
     }
-    if (asked % 20 === 0) parts.logger.info('cosigner waits for other operators', { answers: answers.size });
+    if (asked % 20 === 0)
+      parts.logger.info('cosigner waits for other operators', { answers: answers.size });
     await sleep(Math.min(100 * (asked + 1), 1000), undefined, { signal }).catch(() => undefined);
   }
   return false;
 }
 
-function ownAmong({ name }: CosigningParts, rows: readonly NamedCosignature[]): StartupAnswer['newest'] {
+function ownAmong(
+  { name }: CosigningParts,
+  rows: readonly NamedCosignature[],
+): StartupAnswer['newest'] {
   return rows.find((row) => row.name === name) ?? null;
 }
 
 /** Takes another node's cosignature; one that is refused is logged, and harms nobody. */
-function learn({ heads, logger }: Pick<CosigningParts, 'heads' | 'logger'>, row: NamedCosignature): void {
+function learn(
+  { heads, logger }: Pick<CosigningParts, 'heads' | 'logger'>,
+  row: NamedCosignature,
+): void {
   try {
     heads.add(row);
   } catch (error) {
-    logger.warn('a cosignature was refused', { name: row.name, size: row.size, code: codeOf(error) });
+    logger.warn('a cosignature was refused', {
+      name: row.name,
+      size: row.size,
+      code: codeOf(error),
+    });
   }
 }
 
@@ -170,7 +186,8 @@ export async function exchange(parts: CosigningParts, signal: AbortSignal): Prom
   const { heads, replica, peers } = parts;
   while (!signal.aborted) {
     await sleep(EXCHANGE_MS, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted || (heads.hasQuorum() && heads.quorum().head.size >= replica.head().size)) continue;
+    if (signal.aborted || (heads.hasQuorum() && heads.quorum().head.size >= replica.head().size))
+      continue;
     await Promise.all(
       peers.others().map(async (peer) => {
         const rows = await peers.cosignatures(peer).catch(() => []);

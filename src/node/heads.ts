@@ -79,7 +79,10 @@ export class Heads {
   #checkAgainstOwn(size: number, root: Uint8Array): void {
     if (size > this.#source.head().size) return;
     const own = this.#source.headOfSize(size);
-    check(own !== undefined && equal(own.root, root), 'NODE_HEAD_FORK', undefined, { size, root: hex(root) });
+    check(own !== undefined && equal(own.root, root), 'NODE_HEAD_FORK', undefined, {
+      size,
+      root: hex(root),
+    });
   }
 
   #keep(cosignature: NamedCosignature): void {
@@ -142,7 +145,9 @@ export class Heads {
 
   /** Forgets what nodes signed with keys that the policy in force does not list. */
   policyChanged(): void {
-    const listed = new Map(nodesOf(this.#root().policy).map(({ name, node }) => [name, node.cosigner]));
+    const listed = new Map(
+      nodesOf(this.#root().policy).map(({ name, node }) => [name, node.cosigner]),
+    );
     for (const name of this.#bySigner.keys()) {
       const before = this.#keys.get(name);
       const now = listed.get(name);
@@ -153,7 +158,8 @@ export class Heads {
   }
 
   #compact({ name, time, signature }: NamedCosignature): Cosignature {
-    const signer = nodesOf(this.#root().policy).find((node) => node.name === name) ?? fail('NODE_PEER_UNKNOWN');
+    const signer =
+      nodesOf(this.#root().policy).find((node) => node.name === name) ?? fail('NODE_PEER_UNKNOWN');
     return { keyId: keyId(name, signer.node.cosigner), time, signature };
   }
 

@@ -45,7 +45,10 @@ export function imageRoute(app: App, parts: ImageRouteParts): void {
       const { start, end } = range ?? { start: 0, end: size };
       if (candidate && request.method === 'GET')
         await parts.imageStore.chunk(candidate, Math.floor(start / CHUNK));
-      reply.headers(headers).header('content-length', end - start).type('application/octet-stream');
+      reply
+        .headers(headers)
+        .header('content-length', end - start)
+        .type('application/octet-stream');
       if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
       if (!candidate || request.method === 'HEAD') return reply.send();
       return reply.send(Readable.from(readRange(parts.imageStore, candidate, { start, end })));
@@ -61,7 +64,11 @@ function isAllowed({ replica, images }: ImageRouteParts, sha256: Uint8Array): bo
 }
 
 /** RFC 9110 section 14: one range of bytes; anything else is ignored, as it may be. */
-function rangeOf(request: Request, size: number, etag: string): Range | 'unsatisfiable' | undefined {
+function rangeOf(
+  request: Request,
+  size: number,
+  etag: string,
+): Range | 'unsatisfiable' | undefined {
   const header = request.headers.range;
   const condition = request.headers['if-range'];
   if (header === undefined || (condition !== undefined && condition !== etag)) return undefined;

@@ -103,16 +103,22 @@ export class ImageStore {
     const wanted = this.find(sha256).filter(({ anchor }) =>
       anchor.chunks.some((chunk) => equal(chunk, digest)),
     );
-    check(wanted.length > 0 && equal(rawCid(digest), parsed), 'ANCHOR_INVALID', 'not a chunk of this image');
+    check(
+      wanted.length > 0 && equal(rawCid(digest), parsed),
+      'ANCHOR_INVALID',
+      'not a chunk of this image',
+    );
     await this.#parts.store.put(parsed, bytes);
-    for (const candidate of wanted) if (!candidate.image.complete) await this.#arrived(candidate, digest);
+    for (const candidate of wanted)
+      if (!candidate.image.complete) await this.#arrived(candidate, digest);
   }
 
   async #arrived({ image, anchor }: Candidate, digest: Uint8Array): Promise<void> {
     const key = keyOf(image);
     const lacking = this.#uploads.get(key) ?? this.#missingOf(anchor);
     this.#uploads.set(key, lacking);
-    if (this.#uploads.size > MAX_UPLOADS) this.#uploads.delete(this.#uploads.keys().next().value ?? key);
+    if (this.#uploads.size > MAX_UPLOADS)
+      this.#uploads.delete(this.#uploads.keys().next().value ?? key);
     const missing = await lacking;
     missing.delete(hex(digest));
     if (missing.size > 0) return;

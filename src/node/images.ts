@@ -64,13 +64,27 @@ export class Images {
   #take(index: number): void {
     const stored = this.#replica.statement(index);
     // Most statements are of other kinds: what can't be an anchor is not parsed.
-    if (!stored || !Buffer.from(stored.bytes.buffer, stored.bytes.byteOffset, stored.bytes.length).includes(ANCHOR_TYPE)) return;
+    if (
+      !stored ||
+      !Buffer.from(stored.bytes.buffer, stored.bytes.byteOffset, stored.bytes.length).includes(
+        ANCHOR_TYPE,
+      )
+    )
+      return;
     const statement = parseStatement(stored.bytes);
     if (statement.kind !== 'image.anchor') return;
     const anchor = parseAnchor(statement);
     this.#database
-      .prepare('INSERT OR IGNORE INTO image (line, release, image, line_text, anchor) VALUES (?, ?, ?, ?, ?)')
-      .run(lineKey(parseLineText(statement.subject)), anchor.release, anchor.image, statement.subject, index);
+      .prepare(
+        'INSERT OR IGNORE INTO image (line, release, image, line_text, anchor) VALUES (?, ?, ?, ?, ?)',
+      )
+      .run(
+        lineKey(parseLineText(statement.subject)),
+        anchor.release,
+        anchor.image,
+        statement.subject,
+        index,
+      );
   }
 
   /** Releases that have this image: complete here first, then by age, so that no copy goes before the original. */
@@ -108,7 +122,10 @@ export class Images {
     this.#mark('held = 2', image);
   }
 
-  #mark(change: 'complete = 1' | 'held = 1' | 'held = 2', { line, release, image }: ImageKey): void {
+  #mark(
+    change: 'complete = 1' | 'held = 1' | 'held = 2',
+    { line, release, image }: ImageKey,
+  ): void {
     transaction(this.#database, () =>
       this.#database
         .prepare(`UPDATE image SET ${change} WHERE line = ? AND release = ? AND image = ?`)
@@ -124,7 +141,8 @@ export class Images {
     const stored = this.#replica.statement(index) ?? fail('ANCHOR_UNKNOWN');
     const anchor = parseAnchor(parseStatement(stored.bytes));
     this.#anchors.set(index, anchor);
-    if (this.#anchors.size > MAX_ANCHORS) this.#anchors.delete(this.#anchors.keys().next().value ?? index);
+    if (this.#anchors.size > MAX_ANCHORS)
+      this.#anchors.delete(this.#anchors.keys().next().value ?? index);
     return anchor;
   }
 }

@@ -1,6 +1,11 @@
 /** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
 import { hex } from '../bytes.ts';
-import { decodeGroup, uploadPath, type Registered, type RegisteredEntry } from '../api/registration.ts';
+import {
+  decodeGroup,
+  uploadPath,
+  type Registered,
+  type RegisteredEntry,
+} from '../api/registration.ts';
 import type { Clock } from '../clock.ts';
 import { check, fail } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -43,7 +48,11 @@ export async function submit(parts: SubmissionParts, body: Uint8Array): Promise<
   // T11: from here on every node sees to it that the orderer does not hold it back.
   parts.urgent.keep(group, parts.clock());
   const placements = await parts.ledger.submit(group);
-  check(placements.length === group.length, 'NODE_ORDERER_UNREACHABLE', 'not a place for each statement');
+  check(
+    placements.length === group.length,
+    'NODE_ORDERER_UNREACHABLE',
+    'not a place for each statement',
+  );
   const complete = await cosigned(parts, group);
   return {
     entries: group.map(({ statement }, i) =>
@@ -65,7 +74,10 @@ export function parseGroup(body: Uint8Array): readonly Transaction[] {
 
 // Nothing that is refused here travels further. Our state may lag behind the orderer's by a block: a refusal counts
 // only once the next one is here, or none came.
-async function checkAcceptable({ replica }: SubmissionParts, group: readonly Transaction[]): Promise<void> {
+async function checkAcceptable(
+  { replica }: SubmissionParts,
+  group: readonly Transaction[],
+): Promise<void> {
   const first = refusal(replica, group);
   if (!first) return;
   await nextHead(replica, 300);
@@ -155,7 +167,10 @@ export function lookUp(
   if (!placement || !stored) return undefined;
   const complete = isReceipted(parts, placement.index);
   return {
-    registered: { entries: [entryAt(parts, parseStatement(stored.bytes), placement, complete)], upload: null },
+    registered: {
+      entries: [entryAt(parts, parseStatement(stored.bytes), placement, complete)],
+      upload: null,
+    },
     complete,
   };
 }
