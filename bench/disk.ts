@@ -6,7 +6,12 @@ import { anchorStatement, declareStatement, registerStatement } from '../src/aut
 import { openDatabase } from '../src/database.ts';
 import { openReplica } from '../src/ledger/replica.ts';
 import type { Transaction } from '../src/registry/statement.ts';
-import { fixtureAuthor, fixtureLine, fixtureNetwork, holdStatement } from '../src/testing/fixture.ts';
+import {
+  fixtureAuthor,
+  fixtureLine,
+  fixtureNetwork,
+  holdStatement,
+} from '../src/testing/fixture.ts';
 import { fixtureRelease } from '../src/testing/release-fixture.ts';
 import type { BenchOptions, Row } from './support/row.ts';
 
@@ -21,7 +26,11 @@ export async function rows({ quick }: BenchOptions): Promise<readonly Row[]> {
     const database = openDatabase(path);
     const replica = openReplica(database, network.genesis);
     const order = (group: readonly Transaction[]): void => {
-      const { outcomes, head } = replica.propose([group], network.genesis.time, network.orderer.statement);
+      const { outcomes, head } = replica.propose(
+        [group],
+        network.genesis.time,
+        network.orderer.statement,
+      );
       const [outcome] = outcomes;
       if (outcome && 'refused' in outcome) throw outcome.refused;
       if (head) replica.prune(head.height);
@@ -47,7 +56,8 @@ export async function rows({ quick }: BenchOptions): Promise<readonly Row[]> {
         const held = { line, release: release.digest, image, until: 1 << 19 };
         const anchored = anchorStatement(author, counter++, line, anchor);
         order([release, plain(anchored)]);
-        signed += release.statement.bytes.length + release.attachment.length + anchored.bytes.length;
+        signed +=
+          release.statement.bytes.length + release.attachment.length + anchored.bytes.length;
         for (const node of network.nodes.slice(0, policy.copies)) {
           const hold = holdStatement(node, networkId, counter++, held);
           signed += hold.bytes.length;

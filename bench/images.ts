@@ -19,7 +19,10 @@ export async function rows(options: BenchOptions): Promise<readonly Row[]> {
   await using author = await benchAuthor(network);
   const folder = join(network.folder, 'files');
   mkdirSync(folder);
-  await using bare = await startBareServer(readNodeConfig(network.config(network.plan.orderer)).keys, folder);
+  await using bare = await startBareServer(
+    readNodeConfig(network.config(network.plan.orderer)).keys,
+    folder,
+  );
   const found: Row[] = [];
   for (const size of options.quick ? [2] : [16, 256]) {
     const image = new Uint8Array(randomBytes(size * MIB));
@@ -48,16 +51,19 @@ export async function rows(options: BenchOptions): Promise<readonly Row[]> {
 async function download(port: number, path: string, expected: number): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const began = performance.now();
-  request({ host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false }, (response) => {
-    let received = 0;
-    response.on('data', (part: Uint8Array) => (received += part.length));
-    response.on('error', reject);
-    response.on('end', () => {
-      if (response.statusCode !== 200 || received !== expected)
-        reject(new Error(`${path}: ${response.statusCode}, ${received} of ${expected} bytes`));
-      else resolve((received / (performance.now() - began)) * 1000);
-    });
-  })
+  request(
+    { host: '127.0.0.1', port, path, rejectUnauthorized: false, agent: false },
+    (response) => {
+      let received = 0;
+      response.on('data', (part: Uint8Array) => (received += part.length));
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode !== 200 || received !== expected)
+          reject(new Error(`${path}: ${response.statusCode}, ${received} of ${expected} bytes`));
+        else resolve((received / (performance.now() - began)) * 1000);
+      });
+    },
+  )
     .on('error', reject)
     .end();
   return promise;

@@ -22,11 +22,16 @@ export async function rows({ quick }: BenchOptions): Promise<readonly Row[]> {
   if (answer.status !== 200) throw new Error(`latest answered ${answer.status}`);
   const file = join(network.folder, 'latest.cbor');
   writeFileSync(file, answer.body);
-  await using bare = await startBareServer(readNodeConfig(network.config(network.plan.orderer)).keys, file);
+  await using bare = await startBareServer(
+    readNodeConfig(network.config(network.plan.orderer)).keys,
+    file,
+  );
 
   const seconds = quick ? 1 : 5;
   const rounds = quick ? 1 : 3;
-  const compare = async (fresh: boolean): Promise<{ ours: number; bare: number; generator: string }> => {
+  const compare = async (
+    fresh: boolean,
+  ): Promise<{ ours: number; bare: number; generator: string }> => {
     const ours: number[] = [];
     const others: number[] = [];
     let generator = '';
@@ -46,7 +51,12 @@ export async function rows({ quick }: BenchOptions): Promise<readonly Row[]> {
     { name: 'latest answers', value: kept.ours, unit: '/s', note },
     { name: '  bare node:https server', value: kept.bare, unit: '/s' },
     { name: '  ratio', value: kept.ours / kept.bare, unit: '', aim: { atLeast: 0.4 } },
-    { name: 'full TLS handshakes with one latest answer', value: fresh.ours, unit: '/s', note: fresh.generator },
+    {
+      name: 'full TLS handshakes with one latest answer',
+      value: fresh.ours,
+      unit: '/s',
+      note: fresh.generator,
+    },
     { name: '  bare node:https server', value: fresh.bare, unit: '/s' },
     { name: '  ratio', value: fresh.ours / fresh.bare, unit: '' },
   ];

@@ -21,7 +21,8 @@ const files = globSync('*.ts', { cwd: import.meta.dirname })
 const names = files.map((file) => basename(file, '.ts'));
 const wanted = values.only ?? names;
 const unknown = wanted.filter((name) => !names.includes(name));
-if (unknown.length > 0) throw new Error(`no bench ${unknown.join(', ')}; there are ${names.join(', ')}`);
+if (unknown.length > 0)
+  throw new Error(`no bench ${unknown.join(', ')}; there are ${names.join(', ')}`);
 
 const say = (line: string): void => console.error(line);
 const rows: (Row & { readonly bench: string })[] = [];
@@ -35,8 +36,13 @@ for (const name of wanted) {
 }
 
 const machine = { node: process.version, cpu: cpus()[0]?.model ?? '?', cores: cpus().length };
-console.log(`${machine.cores} cores of ${machine.cpu}, Node ${machine.node}${values.quick ? ', quick' : ''}`);
+console.log(
+  `${machine.cores} cores of ${machine.cpu}, Node ${machine.node}${values.quick ? ', quick' : ''}`,
+);
 if (values.json !== undefined) {
   const results = rows.map((row) => ({ ...row, reached: reaches(row) ?? null }));
-  writeFileSync(values.json, `${JSON.stringify({ quick: values.quick, machine, rows: results }, null, 2)}\n`);
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ quick: values.quick, machine, rows: results }, null, 2)}\n`,
+  );
 }

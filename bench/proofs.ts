@@ -71,7 +71,10 @@ function proofsOf(ledger: BigLedger): ReadonlyMap<string, Uint8Array> {
     heads.refresh();
     const answers = new Answers(replica, heads);
     return new Map(
-      ledger.lines.map((line) => [lineText(line), decodeLatest(answers.latest(line).body).proof.slice()]),
+      ledger.lines.map((line) => [
+        lineText(line),
+        decodeLatest(answers.latest(line).body).proof.slice(),
+      ]),
     );
   } finally {
     database.close();

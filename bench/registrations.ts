@@ -23,10 +23,14 @@ async function measure(
   const each = quick ? 5 : 150;
   say(`${what}: signing ${inFlight * each} releases`);
   const { networkId } = network.genesis;
-  const lanes = Array.from({ length: inFlight }, (_, i) => makeLane(networkId, `author ${i}`, each));
+  const lanes = Array.from({ length: inFlight }, (_, i) =>
+    makeLane(networkId, `author ${i}`, each),
+  );
   say(`${what}: ${inFlight} in flight`);
   const sent = await send(network.port, lanes, quick ? 5 : 20);
-  const others = Object.entries(sent.others).map(([status, count]) => `${count} answered ${status}`);
+  const others = Object.entries(sent.others).map(
+    ([status, count]) => `${count} answered ${status}`,
+  );
   checkReceipts(network.root, sent);
   const note = [
     `release.register with its manifest, Ed25519, ${sent.done} in ${sent.seconds.toFixed(1)} s, each receipt verified`,
@@ -34,7 +38,13 @@ async function measure(
     ...others,
   ].join('; ');
   return [
-    { name: `registrations, ${what}`, value: sent.done / sent.seconds, unit: '/s', note, ...(aim && { aim }) },
+    {
+      name: `registrations, ${what}`,
+      value: sent.done / sent.seconds,
+      unit: '/s',
+      note,
+      ...(aim && { aim }),
+    },
     { name: `  until the receipt, median`, value: quantile(sent.latencies, 0.5), unit: 'ms' },
     { name: `  until the receipt, 99 %`, value: quantile(sent.latencies, 0.99), unit: 'ms' },
   ];

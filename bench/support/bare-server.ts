@@ -10,7 +10,9 @@ export interface BareServer extends AsyncDisposable {
 /** `tls`: a node's key file; `body`: a file that answers every request, or a folder of files. */
 export async function startBareServer(tls: string, body: string): Promise<BareServer> {
   const program = join(import.meta.dirname, 'bare-server.child.ts');
-  const child = spawn(process.execPath, [program, tls, body], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program, tls, body], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   return {
     port: Number(line.toString()),

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { createAuthor, unlockAuthor } from '../../src/author/author.ts';
 import { openImage } from '../../src/author/image-file.ts';
 import { openNetwork } from '../../src/author/network.ts';
-import { publishRelease, registerAuthor, type Published, type Session } from '../../src/author/publish.ts';
+import {
+  publishRelease,
+  registerAuthor,
+  type Published,
+  type Session,
+} from '../../src/author/publish.ts';
 import { buildRelease } from '../../src/author/release.ts';
 import type { PublicKey } from '../../src/crypto/key.ts';
 import type { Line } from '../../src/registry/line.ts';
@@ -16,7 +21,10 @@ export interface BenchAuthor extends AsyncDisposable {
   readonly anchor: PublicKey;
   readonly line: Line;
   /** Builds and signs; answers how to publish it. */
-  build(image: Uint8Array, version: string): Promise<{ publish(wait?: boolean): Promise<Published> }>;
+  build(
+    image: Uint8Array,
+    version: string,
+  ): Promise<{ publish(wait?: boolean): Promise<Published> }>;
 }
 
 const CHEAP = { N: 1024, r: 8, p: 1 };
@@ -25,7 +33,14 @@ export async function benchAuthor(bench: BenchNetwork): Promise<BenchAuthor> {
   const directory = join(bench.folder, 'author');
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   const clock = (): number => Math.floor(Date.now() / 1000);
-  const author = await createAuthor({ directory, name: 'acme', passphrase: 'p', random, clock, cost: CHEAP });
+  const author = await createAuthor({
+    directory,
+    name: 'acme',
+    passphrase: 'p',
+    random,
+    clock,
+    cost: CHEAP,
+  });
   const { key } = await unlockAuthor(author, 'p');
   const network = openNetwork(bench.root, { pause: 50 });
   const session: Session = { author, key, network, patience: { timeoutMs: 120_000 } };
@@ -42,7 +57,12 @@ export async function benchAuthor(bench: BenchNetwork): Promise<BenchAuthor> {
       const opened = await openImage(file);
       const claims = { version, urgency: 'functional', documents: [] } as const;
       const signer = { key, author: author.id, networkId: bench.root.networkId };
-      const { envelope } = buildRelease(signer, { line, sequence, image: opened.description, claims });
+      const { envelope } = buildRelease(signer, {
+        line,
+        sequence,
+        image: opened.description,
+        claims,
+      });
       return {
         async publish(wait = true) {
           await using images = opened;

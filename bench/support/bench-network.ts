@@ -29,13 +29,21 @@ export interface BenchNetwork extends AsyncDisposable {
 export async function startBenchNetwork(options: {
   readonly operators: number;
   readonly env?: Readonly<Record<string, string>>;
-  readonly prepare?: (made: { readonly folder: string; readonly genesis: Genesis; readonly plan: NetworkPlan }) => Promise<void>;
+  readonly prepare?: (made: {
+    readonly folder: string;
+    readonly genesis: Genesis;
+    readonly plan: NetworkPlan;
+  }) => Promise<void>;
 }): Promise<BenchNetwork> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'firmament-bench-'));
   cleanup.defer(() => rm(folder, { recursive: true, force: true }));
   const plan = await testPlan({ operators: options.operators });
-  const { genesis, configs, rootFile } = await createNetwork(plan, folder, Math.floor(Date.now() / 1000));
+  const { genesis, configs, rootFile } = await createNetwork(
+    plan,
+    folder,
+    Math.floor(Date.now() / 1000),
+  );
   await options.prepare?.({ folder, genesis, plan });
   const nodes: RunningCommand[] = [];
   const started = await Promise.all(
@@ -66,7 +74,9 @@ export async function startBenchNetwork(options: {
 
 export function portOf(plan: NetworkPlan, name: string): number {
   const [operator, node] = name.split('/');
-  const found = plan.operators.find((each) => each.name === operator)?.nodes.find((each) => each.name === node);
+  const found = plan.operators
+    .find((each) => each.name === operator)
+    ?.nodes.find((each) => each.name === node);
   if (!found) throw new Error(`no node ${name}`);
   return found.port;
 }

@@ -9,7 +9,11 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { sha256 } from '#crypto';
 import { openDatabase, transaction, type Database } from '../../src/database.ts';
-import { anchorStatement, declareStatement, registerStatement } from '../../src/author/statements.ts';
+import {
+  anchorStatement,
+  declareStatement,
+  registerStatement,
+} from '../../src/author/statements.ts';
 import { writeHead, type Head } from '../../src/ledger/close-block.ts';
 import { openReplica, type Replica } from '../../src/ledger/replica.ts';
 import { logNodes } from '../../src/ledger/record-tables.ts';
@@ -22,7 +26,12 @@ import type { Genesis } from '../../src/registry/genesis.ts';
 import type { Line } from '../../src/registry/line.ts';
 import type { Transaction } from '../../src/registry/statement.ts';
 import { createRoot, type Root } from '../../src/registry/root.ts';
-import { fixtureAuthor, fixtureLine, holdStatement, type FixtureAuthor } from '../../src/testing/fixture.ts';
+import {
+  fixtureAuthor,
+  fixtureLine,
+  holdStatement,
+  type FixtureAuthor,
+} from '../../src/testing/fixture.ts';
 import { testPlan } from '../../src/testing/network-plan.ts';
 import { fixtureRelease } from '../../src/testing/release-fixture.ts';
 import type { BenchOptions } from './row.ts';
@@ -52,20 +61,30 @@ const ORDERED_AT_ONCE = 500;
 const made = new Map<string, Promise<BigLedger>>();
 
 /** The same one for the same sizes, as long as the bench runs. */
-export function bigLedger(entries: number, lines: number, { say }: BenchOptions): Promise<BigLedger> {
+export function bigLedger(
+  entries: number,
+  lines: number,
+  { say }: BenchOptions,
+): Promise<BigLedger> {
   const name = `${entries}/${lines}`;
   const ledger = made.get(name) ?? make(entries, lines, say);
   made.set(name, ledger);
   return ledger;
 }
 
-async function make(entries: number, lineCount: number, say: BenchOptions['say']): Promise<BigLedger> {
+async function make(
+  entries: number,
+  lineCount: number,
+  say: BenchOptions['say'],
+): Promise<BigLedger> {
   const folder = mkdtempSync(join(tmpdir(), 'firmament-bench-ledger-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const plan = await testPlan({ operators: 4, policy: { copies: 1, copiesElsewhere: 1 } });
   const time = Math.floor(Date.now() / 1000) - 60;
   const { genesis, configs } = await createNetwork(plan, join(folder, 'network'), time);
-  const keys = new Map([...configs].map(([name, path]) => [name, readNodeKeys(readNodeConfig(path).keys)]));
+  const keys = new Map(
+    [...configs].map(([name, path]) => [name, readNodeKeys(readNodeConfig(path).keys)]),
+  );
   const database = join(folder, 'ledger.db');
   const opened = openDatabase(database);
   // What is made here is thrown away when the power goes.
@@ -106,8 +125,11 @@ function groupsOf(genesis: Genesis, lineCount: number, keys: NodeKeys, node: str
   const authors = Array.from({ length: Math.ceil(lineCount / LINES_AN_AUTHOR) }, (_, i) =>
     fixtureAuthor(networkId, { name: `author ${i}`, curve: 'Ed25519' }),
   );
-  const authorOf = (i: number): FixtureAuthor => authors[Math.floor(i / LINES_AN_AUTHOR)] as FixtureAuthor;
-  const lines = Array.from({ length: lineCount }, (_, i) => fixtureLine(authorOf(i).author, `model ${i}`));
+  const authorOf = (i: number): FixtureAuthor =>
+    authors[Math.floor(i / LINES_AN_AUTHOR)] as FixtureAuthor;
+  const lines = Array.from({ length: lineCount }, (_, i) =>
+    fixtureLine(authorOf(i).author, `model ${i}`),
+  );
   const [operator = '', name = ''] = node.split('/');
   const holder = { name: node, operator, node: name, url: '', ...keys };
   let counter = 2n;
@@ -165,7 +187,9 @@ function order(
 function fill(database: Database, genesis: Head, count: number): void {
   if (count < A_BLOCK) return;
   const nodes = logNodes(database);
-  const statement = database.prepare('INSERT INTO statement (idx, entry, bytes, attachment) VALUES (?, ?, ?, NULL)');
+  const statement = database.prepare(
+    'INSERT INTO statement (idx, entry, bytes, attachment) VALUES (?, ?, ?, NULL)',
+  );
   const seen = database.prepare('INSERT INTO seen (digest, idx) VALUES (?, ?)');
   let head = genesis;
   const end = genesis.size + count;

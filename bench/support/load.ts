@@ -27,7 +27,10 @@ export function makeLane(networkId: Uint8Array, name: string, releases: number):
   const line = fixtureLine(author.author);
   const recovery = author.recovery.map((key) => key.publicKey);
   const enrolment = request([
-    { statement: registerStatement(author, 1n, { name, recovery, threshold: 1 }), attachment: null },
+    {
+      statement: registerStatement(author, 1n, { name, recovery, threshold: 1 }),
+      attachment: null,
+    },
     { statement: declareStatement(author, 2n, line), attachment: null },
   ]);
   const registrations = Array.from({ length: releases }, (_, i) => {
@@ -40,7 +43,10 @@ export function makeLane(networkId: Uint8Array, name: string, releases: number):
 function request(
   group: readonly { readonly statement: Statement; readonly attachment: Uint8Array | null }[],
 ): Uint8Array {
-  const raw = group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment }));
+  const raw = group.map(({ statement, attachment }) => ({
+    statement: statement.bytes,
+    attachment,
+  }));
   return post(REGISTRATIONS, 'localhost', 'application/cbor', encodeGroup(raw));
 }
 
@@ -106,7 +112,10 @@ export function checkReceipts(root: Root, sent: Sent): void {
     const receipt = entry?.receipt ?? new Uint8Array();
     const valid = keys.some((key) => {
       try {
-        return verifyReceipt(receipt, { key, leafHash: leafHash(statement.entry) }).index === entry?.index;
+        return (
+          verifyReceipt(receipt, { key, leafHash: leafHash(statement.entry) }).index ===
+          entry?.index
+        );
       } catch {
         return false;
       }

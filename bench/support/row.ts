@@ -45,7 +45,8 @@ export function table(rows: readonly Row[]): string {
     const verdict = { true: 'reached', false: 'MISSED', undefined: '' }[`${reaches(row)}`] ?? '';
     return [row.name, shown(row.value), row.unit, wanted ?? '', verdict];
   });
-  const width = (column: number): number => Math.max(...cells.map((cell) => (cell[column] ?? '').length));
+  const width = (column: number): number =>
+    Math.max(...cells.map((cell) => (cell[column] ?? '').length));
   return cells
     .flatMap(([name = '', value = '', unit = '', aim = '', verdict = ''], i) => {
       const line = [

@@ -14,7 +14,10 @@ interface File {
 export function verificationMs(path: string): number {
   const file = JSON.parse(readFileSync(path, 'utf8')) as File;
   const root = parseRoot(fromHex(file.root));
-  const proofs = file.proofs.map(({ line, proof }) => ({ line: parseLineText(line), bytes: fromHex(proof) }));
+  const proofs = file.proofs.map(({ line, proof }) => ({
+    line: parseLineText(line),
+    bytes: fromHex(proof),
+  }));
   const times: number[] = [];
   for (let round = 0; round < 3; round++)
     for (const { line, bytes } of proofs) {

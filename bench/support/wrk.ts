@@ -34,7 +34,10 @@ async function wrk(
   await once(child, 'close');
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
   if (!(rate > 0) || /Non-2xx/.test(text)) throw new Error(`wrk: ${text}`);
-  return { rate, generator: `wrk, 1 thread, ${CONNECTIONS} connections${fresh ? ', one request each' : ''}` };
+  return {
+    rate,
+    generator: `wrk, 1 thread, ${CONNECTIONS} connections${fresh ? ', one request each' : ''}`,
+  };
 }
 
 async function own(
@@ -50,14 +53,18 @@ async function own(
     Array.from({ length: CONNECTIONS }, async () => {
       while (performance.now() < until) {
         using connection = await openConnection(port);
+        const last = fresh ? performance.now() : until;
         do {
           const { status } = await connection.request(request);
           if (status !== 200) throw new Error(`answered ${status}`);
           answered++;
-        } while (!fresh && performance.now() < until);
+        } while (performance.now() < last);
       }
     }),
   );
   const rate = (answered / (performance.now() - began)) * 1000;
-  return { rate, generator: `node:tls in one process, ${CONNECTIONS} connections${fresh ? ', one request each' : ''}` };
+  return {
+    rate,
+    generator: `node:tls in one process, ${CONNECTIONS} connections${fresh ? ', one request each' : ''}`,
+  };
 }

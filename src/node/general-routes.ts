@@ -2,6 +2,7 @@
 import type { Genesis } from '../registry/genesis.ts';
 import type { Root } from '../registry/root.ts';
 import { encodePolicies, POLICIES } from '../api/policy.ts';
+import { OPENAPI, openapi } from '../api/openapi.ts';
 import { check } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
 import { formatCosignatureLine } from '../log/cosignature.ts';
@@ -46,6 +47,7 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
     const body = encodePolicies(policiesFrom(parts.replica, Number(from)));
     return reply.header('cache-control', 'no-cache').type('application/cbor').send(body);
   });
+  app.get(OPENAPI, async (_request, reply) => reply.send(openapi()));
   app.get('/healthz', async (_request, reply) => {
     const health = healthOf(parts);
     return reply.code(health.status === 'ok' ? 200 : 503).header('cache-control', 'no-store').send(health);

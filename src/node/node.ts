@@ -54,6 +54,8 @@ export interface NodeOptions {
 export interface Node extends AsyncDisposable {
   readonly port: number;
   readonly networkId: string;
+  /** Every route that it answers, as `GET /v1/root`. */
+  readonly routes: readonly string[];
   health(): Health;
 }
 
@@ -139,7 +141,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   };
   const server = cleanup.use(createNodeServer(config, keys, root, logger));
   const admission = new Admission(config.registrations);
-  cleanup.use(
+  const { routes } = cleanup.use(
     observe(server.app, {
       health: () => healthOf(general),
       orders: () => engine.orders(),
@@ -217,6 +219,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   return {
     port,
     networkId: hex(genesis.networkId),
+    routes,
     health: () => healthOf(general),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -30,9 +30,18 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 /** Lines about requests a second at most: who is refused must not fill the disk. */
 const MAX_LINES = 50;
 
+export interface Observation extends Disposable {
+  /** Every route that was added after this, as `GET /v1/root`. */
+  readonly routes: readonly string[];
+}
+
 /** Counts and logs every request of the app, and serves `/metrics`. Dispose of it to stop measuring. */
-export function observe(app: App, parts: ObservationParts): Disposable & { readonly metrics: Metrics } {
+export function observe(app: App, parts: ObservationParts): Observation {
   const metrics = createMetrics();
+  const routes: string[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.push(`${each} ${url}`);
+  });
   const answered = metrics.counter('firmament_http_requests_total', 'Requests answered.', [
     'method',
     'route',
@@ -70,17 +79,25 @@ export function observe(app: App, parts: ObservationParts): Disposable & { reado
   });
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
-  metrics.gauge('nodejs_eventloop_delay_p99_seconds', '99th percentile since the last reading.', () => {
-    const p99 = delay.percentile(99) / 1e9;
-    delay.reset();
-    return p99;
-  });
-  return { metrics, [Symbol.dispose]: () => delay.disable() };
+  metrics.gauge(
+    'nodejs_eventloop_delay_p99_seconds',
+    '99th percentile since the last reading.',
+    () => {
+      const p99 = delay.percentile(99) / 1e9;
+      delay.reset();
+      return p99;
+    },
+  );
+  return { routes, [Symbol.dispose]: () => delay.disable() };
 }
 
 function ledgerGauges(metrics: Metrics, parts: ObservationParts): void {
   const { health } = parts;
-  metrics.gauge('firmament_ledger_height', 'Height of the newest block here.', () => health().height);
+  metrics.gauge(
+    'firmament_ledger_height',
+    'Height of the newest block here.',
+    () => health().height,
+  );
   metrics.gauge('firmament_log_size', 'Entries of the log here.', () => health().size);
   metrics.gauge(
     'firmament_quorum_size',
@@ -92,12 +109,26 @@ function ledgerGauges(metrics: Metrics, parts: ObservationParts): void {
     'POSIX time of the oldest of its cosignatures.',
     () => health().quorum?.time,
   );
-  metrics.gauge('firmament_orderer_heard_seconds', 'POSIX time of the last word of the orderer.', parts.heardAt);
+  metrics.gauge(
+    'firmament_orderer_heard_seconds',
+    'POSIX time of the last word of the orderer.',
+    parts.heardAt,
+  );
   metrics.gauge('firmament_orders', '1 when this node orders.', () => (parts.orders() ? 1 : 0));
-  metrics.gauge('firmament_halted', '1 when this node follows no longer.', () => (health().halted ? 1 : 0));
-  metrics.gauge('firmament_frozen', '1 when this node signs no heads (T11).', () => (health().frozen ? 1 : 0));
-  metrics.gauge('firmament_registrations_under_way', 'Registrations not answered yet.', parts.registrations);
-  metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss());
+  metrics.gauge('firmament_halted', '1 when this node follows no longer.', () =>
+    health().halted ? 1 : 0,
+  );
+  metrics.gauge('firmament_frozen', '1 when this node signs no heads (T11).', () =>
+    health().frozen ? 1 : 0,
+  );
+  metrics.gauge(
+    'firmament_registrations_under_way',
+    'Registrations not answered yet.',
+    parts.registrations,
+  );
+  metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () =>
+    process.memoryUsage.rss(),
+  );
   metrics.gauge('process_cpu_seconds_total', 'User and system time.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
