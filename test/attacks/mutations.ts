@@ -2,6 +2,7 @@ import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
+import { TIME_MUTATIONS } from './time-mutations.ts';
 
 /**
  * Every security check that a rule of docs/threats.md rests on, with the edit that takes it out and
@@ -31,6 +32,7 @@ function edits(
 }
 
 export const MUTATIONS: readonly Mutation[] = [
+  ...TIME_MUTATIONS,
   ...KEY_MUTATIONS,
   ...LEDGER_MUTATIONS,
   ...NODE_MUTATIONS,
