@@ -1,5 +1,4 @@
 /** From a request's bytes to places on the ledger with receipts (T05, T12, T13). */
-import { hex } from '../bytes.ts';
 import {
   decodeGroup,
   uploadPath,
@@ -178,9 +177,4 @@ export function lookUp(
 function uploadOf(group: readonly Transaction[]): string | null {
   const anchor = group.find(({ statement }) => statement.kind === 'image.anchor')?.statement;
   return anchor ? uploadPath(parseAnchor(anchor).image) : null;
-}
-
-/** For logs: which statements a request carried. */
-export function describeGroup(group: readonly Transaction[]): readonly string[] {
-  return group.map(({ statement }) => `${statement.kind} ${hex(statement.entry).slice(0, 16)}`);
 }

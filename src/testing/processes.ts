@@ -171,19 +171,6 @@ export async function runCommand(
   return { ...ended, stdout, stderr, events };
 }
 
-/** `runCommand`, and an error with what it printed unless it exits with 0. */
-export async function runDone(
-  args: readonly string[],
-  options: ProcessOptions = {},
-): Promise<Finished> {
-  const finished = await runCommand(args, options);
-  if (finished.code === 0) return finished;
-  const printed = [...finished.stdout, ...finished.stderr].join('\n');
-  throw new Error(
-    `firmament ${args.join(' ')}: exit ${finished.signal ?? finished.code}\n${printed}`,
-  );
-}
-
 /** `firmament node start CONFIG`, listening when this resolves. */
 export async function startNodeProcess(
   config: string,
