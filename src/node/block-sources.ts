@@ -26,13 +26,17 @@ export function withFailover(
   onHeard: () => void,
 ): BlockSource {
   let turn = 0;
+  // Whether it is there is asked first: a poll is answered only when there is something new.
+  let heard = false;
   return {
     async blocks(from, waitMs, signal = NEVER) {
       try {
-        const blocks = await peers.blocks(orderer, from, waitMs, signal);
+        const blocks = await peers.blocks(orderer, from, heard ? waitMs : 0, signal);
+        heard = true;
         onHeard();
         return blocks;
       } catch (error) {
+        heard = false;
         signal.throwIfAborted();
         const list = others().filter(({ name }) => name !== orderer.name);
         // Another one first each time: one that gives what is refused must not be asked alone.

@@ -3,7 +3,7 @@
  * (T11). On disk, so that a restart does not start their time anew.
  */
 import { sha256 } from '#crypto';
-import { concat, hex } from '../bytes.ts';
+import { concat, hex, utf8 } from '../bytes.ts';
 import { decodeGroup, encodeGroup } from '../api/registration.ts';
 import type { Database } from '../database.ts';
 import { check } from '../errors.ts';
@@ -23,9 +23,22 @@ export interface WaitingGroup {
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS urgent (id TEXT PRIMARY KEY, seen INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+-- What was asked for and not ordered, whatever counter it was asked for with.
+CREATE TABLE IF NOT EXISTS urgent_asked (meaning BLOB PRIMARY KEY, seen INTEGER NOT NULL) WITHOUT ROWID;
 `;
 const MAX_GROUPS = 1024;
 const MAX_BYTES = 64 << 20;
+const MAX_ASKED = 4096;
+
+// Its signer may have to sign it anew, because later statements of its own were ordered and it was not.
+function meaningOf(group: readonly Transaction[]): Uint8Array {
+  const said = group
+    .filter((transaction) => isUrgent([transaction]))
+    .map(({ statement: { kind, issuer, subject, payload } }) =>
+      concat(utf8(`${kind}\n${issuer}\n${subject}\n`), sha256(payload)),
+    );
+  return sha256(concat(...said));
+}
 
 export class UrgentStatements {
   readonly #database: Database;
@@ -51,8 +64,8 @@ export class UrgentStatements {
   }
 
   /**
-   * Keeps an urgent group that this node's own state accepts, as first seen `now` (POSIX seconds), on disk once this
-   * returns; answers whether it was news. Others are none of its business.
+   * Keeps an urgent group that this node's own state accepts, as first seen `now` (POSIX seconds) or when the same was
+   * asked for before in vain; on disk once this returns. Answers whether it was news. Others are none of its business.
    * Errors: what the rules refuse it with; LEDGER_BUSY beyond q a signer or the room there is.
    */
   keep(group: readonly Transaction[], now: number): boolean {
@@ -68,12 +81,25 @@ export class UrgentStatements {
     );
     const bytes = this.#waiting.values().reduce((sum, waiting) => sum + waiting.body.length, 0);
     check(this.#waiting.size < MAX_GROUPS && bytes + body.length <= MAX_BYTES, 'LEDGER_BUSY');
+    const seen = this.#firstAsked(meaningOf(group), now);
     this.#database
       .prepare('INSERT INTO urgent (id, seen, body) VALUES (?, ?, ?)')
-      .run(id, now, body);
-    this.#waiting.set(id, { id, group, body, seen: now });
+      .run(id, seen, body);
+    this.#waiting.set(id, { id, group, body, seen });
     for (const wake of this.#listeners) wake();
     return true;
+  }
+
+  #firstAsked(meaning: Uint8Array, now: number): number {
+    const database = this.#database;
+    database.prepare('INSERT OR IGNORE INTO urgent_asked VALUES (?, ?)').run(meaning, now);
+    const row = database.prepare('SELECT seen FROM urgent_asked WHERE meaning = ?').get(meaning);
+    database
+      .prepare(
+        'DELETE FROM urgent_asked WHERE meaning IN (SELECT meaning FROM urgent_asked ORDER BY seen DESC LIMIT -1 OFFSET ?)',
+      )
+      .run(MAX_ASKED);
+    return Number(row?.['seen'] ?? now);
   }
 
   #countOf(signer: string): number {
@@ -90,8 +116,11 @@ export class UrgentStatements {
   // What is ordered waits no more, and what the state refuses now nobody can be asked to order.
   #sweep(): void {
     for (const { id, group } of this.#waiting.values()) {
-      if (!this.#isOrdered(group) && refusal(this.#replica, group) === undefined) continue;
+      const ordered = this.#isOrdered(group);
+      if (!ordered && refusal(this.#replica, group) === undefined) continue;
       this.#waiting.delete(id);
+      if (ordered)
+        this.#database.prepare('DELETE FROM urgent_asked WHERE meaning = ?').run(meaningOf(group));
       this.#database.prepare('DELETE FROM urgent WHERE id = ?').run(id);
     }
   }

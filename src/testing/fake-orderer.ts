@@ -10,9 +10,11 @@ import {
 } from '../api/peer.ts';
 import { httpStatus } from '../api/status.ts';
 import { openDatabase } from '../database.ts';
+import { fail } from '../errors.ts';
 import { openReplica, type Replica } from '../ledger/replica.ts';
 import { createServer } from '../net/server.ts';
 import { openBlock, signBlock, type Block } from '../registry/block.ts';
+import type { Kind } from '../registry/claims.ts';
 import { parseStatement } from '../registry/statement.ts';
 import type { TestNetwork } from './network.ts';
 
@@ -20,6 +22,8 @@ export interface FakeOrderer extends AsyncDisposable {
   readonly replica: Replica;
   /** From now on every block that is served is changed so, and signed again. */
   lie(change: (block: Block) => Partial<Block>): void;
+  /** From now on statements of this kind are never ordered. */
+  withhold(kind: Kind): void;
 }
 
 /** Orders what it is sent, truly, until it is told to lie. Cosigns nothing. */
@@ -29,6 +33,7 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
   const { host, port } = network.config(network.orderer).listen;
   const database = cleanup.use(openDatabase(':memory:'));
   const replica = openReplica(database, network.genesis);
+  let withheld: Kind | undefined;
   let change: ((block: Block) => Partial<Block>) | undefined;
   const served = (bytes: Uint8Array): Uint8Array => {
     if (!change) return bytes;
@@ -44,6 +49,7 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
       statement: parseStatement(raw.statement),
       attachment: raw.attachment,
     }));
+    if (group.some(({ statement: { kind } }) => kind === withheld)) fail('LEDGER_BUSY');
     const { outcomes } = replica.propose([group], network.clock(), statement);
     const [outcome] = outcomes;
     if (!outcome || 'refused' in outcome) throw outcome?.refused ?? new Error('no outcome');
@@ -63,6 +69,9 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
   const owned = cleanup.move();
   return {
     replica,
+    withhold(kind) {
+      withheld = kind;
+    },
     lie(how) {
       change = how;
     },
