@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -169,10 +169,16 @@ test('delegate and transfer: another author publishes on the line', async () => 
 });
 
 test('a signer outside: a program is given the bytes and its answer is checked', async () => {
-  // openssl stands for the program of a card or an HSM.
-  execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', at('hsm.pem')]);
-  execFileSync('openssl', ['pkey', '-in', at('hsm.pem'), '-pubout', '-out', at('hsm.pub')]);
-  const command = `cat > ${at('tbs')} && openssl pkeyutl -sign -rawin -inkey ${at('hsm.pem')} -in ${at('tbs')}`;
+  // A small program stands for that of a card or an HSM.
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  await writeFile(at('hsm.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  await writeFile(at('hsm.pub'), publicKey.export({ format: 'pem', type: 'spki' }));
+  await writeFile(
+    at('hsm.mjs'),
+    `import { sign } from 'node:crypto'; import { readFileSync } from 'node:fs';
+     process.stdout.write(sign(null, readFileSync(0), readFileSync('${at('hsm.pem')}')));`,
+  );
+  const command = `'${process.execPath}' '${at('hsm.mjs')}'`;
   const signer = ['--signer', command];
   const key = ['--signer-key', at('hsm.pub')];
   await done(author, 'hsm', 'init', '--name', 'Hsm', ...key, ...secret());
@@ -202,6 +208,6 @@ test('a signer outside: a program is given the bytes and its answer is checked',
     const lie = await run(author, 'hsm', 'line', ...model, '--track', 'x', '--signer', liar);
     assert.equal(lie.error['code'], 'AUTHOR_SIGNER_FAILED', liar);
   }
-  const { id, publicKey } = await openAuthor(at('hsm'), clock);
-  assert.deepEqual(id, thumbprint(publicKey));
+  const opened = await openAuthor(at('hsm'), clock);
+  assert.deepEqual(opened.id, thumbprint(opened.publicKey));
 });

@@ -185,6 +185,9 @@ suite('T02: links', () => {
     const foreign = recoveryStatement({ ...author, networkId }, 50n, next, set).bytes;
     const stranger = scene.registered('stranger');
     const theirs = scene.signed(rotation(stranger.author, [mine.publicKey]), stranger).bytes;
+    // A firm with two authors under the same recovery keys: what they sign for one is not the other's.
+    const sister = { ...stranger, recovery: author.recovery };
+    const sisters = scene.signed(rotation(sister.author, [mine.publicKey]), sister).bytes;
     const beta = { ...line, track: 'beta' };
     const elsewhere = [
       scene.signed(delegation(beta, mine.publicKey, true)).bytes,
@@ -193,7 +196,7 @@ suite('T02: links', () => {
       fixtureRelease(author, line, 1n).statement.bytes,
       new Uint8Array(5),
     ];
-    for (const link of [foreign, theirs, ...elsewhere])
+    for (const link of [foreign, theirs, sisters, ...elsewhere])
       assert.throws(() => scene.read([...scene.links, link]), refused);
   });
 
