@@ -23,8 +23,10 @@ export async function createFile(path: string, bytes: FileContent, mode = MODE):
         // A link, unlike a rename, fails when the name is taken.
         await link(temporary, path);
       } catch (cause) {
-        if (!hasCode(cause, 'EEXIST')) throw cause;
-        fail('AUTHOR_FILE_EXISTS', `${path} exists already`, {}, cause);
+        if (!hasCode(cause, 'EPERM')) refuseOther(path, cause);
+        // A file system without links, as memory sticks have: the name is taken first, and then filled.
+        await claim(path);
+        await rename(temporary, path);
       } finally {
         await rm(temporary, { force: true });
       }
@@ -81,6 +83,19 @@ async function place(
   }
   await name(temporary, path);
   await syncFolder(folder);
+}
+
+async function claim(path: string): Promise<void> {
+  try {
+    await using _ = await open(path, 'wx');
+  } catch (cause) {
+    refuseOther(path, cause);
+  }
+}
+
+function refuseOther(path: string, cause: unknown): never {
+  if (!hasCode(cause, 'EEXIST')) throw cause;
+  return fail('AUTHOR_FILE_EXISTS', `${path} exists already`, {}, cause);
 }
 
 async function syncFolder(folder: string): Promise<void> {

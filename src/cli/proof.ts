@@ -2,13 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { decodeLatest, MAX_LATEST } from '../api/retrieval.ts';
-import { equal, fromHex, hex, text } from '../bytes.ts';
+import { fromHex, hex, text } from '../bytes.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
 import { parseLineText, lineText, type Line } from '../registry/line.ts';
 import type { ReleaseOffer } from '../registry/map-value.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { integerJson } from '../suit/inspect.ts';
 import { freshnessText, judgeAge } from '../trust/freshness.ts';
+import { offeredAs } from '../trust/offer.ts';
 import { verifyProof, type ProvenLine } from '../trust/proof.ts';
 import { checkHead, type Head } from '../trust/state.ts';
 import { wrong } from './arguments.ts';
@@ -142,17 +143,9 @@ function verify(
 ): Readonly<Record<string, unknown>> {
   const proven = verifyProof(request.root, line, bytes);
   checkHead(request.state.head, proven);
-  const as = request.release && offeredAs(proven, request.release);
+  const as =
+    request.release && (offeredAs(proven.value, request.release) ?? fail('TRUST_NOT_NEWEST'));
   return { ...describe(proven, request), ...(as && { release: as }) };
-}
-
-// T17: what a device may take.
-function offeredAs({ value }: ProvenLine, digest: Uint8Array): 'newest' | 'via' | 'pending' {
-  const { newest, pending } = value;
-  if (newest && equal(newest.digest, digest)) return 'newest';
-  if (newest?.via && equal(newest.via, digest)) return 'via';
-  if (pending && equal(pending.digest, digest)) return 'pending';
-  return fail('TRUST_NOT_NEWEST');
 }
 
 function describe(proven: ProvenLine, { root, now, state }: Request): Record<string, unknown> {

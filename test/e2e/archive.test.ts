@@ -10,7 +10,7 @@ import type { PollResult } from '../../src/device/agent.ts';
 import type { DeviceOptions } from '../../src/device/device.ts';
 import { openArchive } from '../../src/store/archive.ts';
 import { testAuthor, type TestAuthor, type TestRelease } from '../../src/testing/network-author.ts';
-import { startTestNetwork, type TestNetwork } from '../../src/testing/network.ts';
+import { startTestNetwork, type TestDevice, type TestNetwork } from '../../src/testing/network.ts';
 
 const YEARS = 10 * 365 * 86_400;
 let network: TestNetwork;
@@ -18,6 +18,8 @@ let author: TestAuthor;
 let old: TestRelease;
 let newest: TestRelease;
 let archive: string;
+/** At 1.0.0. */
+let early: TestDevice;
 
 const later = (): number => network.clock() + YEARS;
 const out = (name: string): string => join(network.folder, name);
@@ -34,6 +36,9 @@ before(async () => {
   network = await startTestNetwork({ operators: 3, policy: { copies: 2, copiesElsewhere: 1 } });
   author = await testAuthor(network);
   old = await author.publish({ version: '1.0.0' });
+  early = network.device([{ line: author.line(), anchor: author.anchor }]);
+  await using device = await early.open();
+  assert.equal((await device.agent.poll()).version, '1.0.0');
   newest = await author.publish({ version: '2.0.0', size: 600_000 });
   archive = out('newest.car');
   const made = await exported(newest, archive);
@@ -110,6 +115,31 @@ test('an archive of a release that was withdrawn since is refused once the devic
   await using offline = await device.open({ archives: [file] });
   const { code } = await offline.agent.poll();
   assert.equal(code, 'TRUST_HEAD_ROLLBACK');
+});
+
+test('a device that needs a waypoint takes two archives, one after the other', async () => {
+  const { sequence, digest: via } = newest;
+  const claims = { applies: [sequence, sequence + 1n], via } as const;
+  const four = await author.publish({ version: '4.0.0', claims });
+  const files = [out('four.car'), out('via.car')] as const;
+  await exported(four, files[0]);
+  await exported(newest, files[1]);
+  const open = (archives: readonly string[]) =>
+    early.open({ archives, clock: later, consent: true });
+  {
+    await using alone = await open([files[0]]);
+    assert.equal((await alone.agent.poll()).code, 'RELEASE_UNKNOWN');
+  }
+  await using device = await open(files);
+  for (const version of ['2.0.0', '4.0.0']) {
+    const result = await device.agent.poll();
+    assert.deepEqual(
+      [result.version, result.freshness],
+      [version, 'stale(age)'],
+      String(result.message),
+    );
+  }
+  assert.equal((await device.agent.poll()).outcome, 'up-to-date');
 });
 
 test('a damaged or shortened archive is refused', async () => {
