@@ -236,6 +236,7 @@ export const CODES = {
   SUIT_DEPENDENCY_MISMATCH: 'the dependency is not the manifest that the dependent names',
   SUIT_DEPENDENCY_UNPROCESSED: 'a section of a dependency was passed over by its dependent',
   SUIT_DEPENDENCY_TOO_DEEP: 'dependencies nested deeper, or more of them, than the bound',
+  SUIT_DESCRIPTION_INVALID: 'a description of a manifest is not of the documented shape',
   // suit: reports
   SUIT_REPORT_MALFORMED: 'not a SUIT report of the accepted shape',
   // net
@@ -285,6 +286,9 @@ export const CODES = {
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
+  NODE_BACKUP_EXISTS: 'the folder for a backup is there already',
+  NODE_BACKUP_INVALID: 'not a finished backup of this node',
+  NODE_RESTORE_OCCUPIED: 'a backup is restored into a new data folder only',
   NODE_OVERLOADED: 'more registrations are under way here than this node takes: try again later',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',

@@ -1,4 +1,5 @@
 /** The HTTP interface of a node as one OpenAPI 3.1 document, made from the contracts. */
+import { OWN_BACKUP } from './own.ts';
 import {
   PEER_BLOCKS,
   PEER_COSIGNATURES,
@@ -12,7 +13,7 @@ import { ENVELOPE_MEDIA, REPORT_MEDIA } from './retrieval.ts';
 
 export const OPENAPI = '/openapi.json';
 
-type Role = 'registration' | 'retrieval' | 'general' | 'peer';
+type Role = 'registration' | 'retrieval' | 'general' | 'peer' | 'own';
 
 interface Operation {
   readonly method: 'get' | 'post' | 'put';
@@ -169,6 +170,14 @@ const OPERATIONS: readonly Operation[] = [
     200: ['cosignatures', CBOR],
   }),
   {
+    method: 'post',
+    path: OWN_BACKUP,
+    role: 'own',
+    summary: "Copy this node's data into a folder of its machine; with its own TLS key only",
+    takes: CBOR,
+    answers: { 200: ['height and size of the copy', CBOR] },
+  },
+  {
     method: 'get',
     path: '/ipfs/{cid}',
     role: 'peer',
@@ -258,7 +267,7 @@ function described(operation: Operation): Readonly<Record<string, unknown>> {
   return {
     summary,
     tags: [role],
-    ...(role === 'peer' && { security: [{ node: [] }] }),
+    ...((role === 'peer' || role === 'own') && { security: [{ node: [] }] }),
     parameters: [
       ...inPath.map(parameter('path', true)),
       ...Object.entries(query).map(parameter('query', false)),

@@ -1,21 +1,37 @@
 /** `firmament node start CONFIG`: one node, until it is told to stop. */
-import { readNodeConfig, readNodeKeys } from '../node/config.ts';
+import { resolve } from 'node:path';
+import { restoreBackup } from '../node/backup.ts';
+import { requestBackup } from '../node/backup-request.ts';
+import { readNodeConfig, readNodeKeys, type NodeConfig } from '../node/config.ts';
 import { startNode } from '../node/node.ts';
-import { onlyPositional, readArguments, runVerb } from './arguments.ts';
+import {
+  answer,
+  onlyPositional,
+  readArguments,
+  runVerb,
+  wrong,
+  type Arguments,
+} from './arguments.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
 
 const USAGE = `Usage: firmament node start CONFIG [--cosigner-record-is-mine]
+       firmament node backup CONFIG DIR
+       firmament node restore CONFIG DIR
 
 Runs the node that CONFIG (config.json) describes until SIGTERM or SIGINT. Logs JSON lines on stderr; prints one line
 on stdout when it listens.
 
   --cosigner-record-is-mine   sign although fewer than n - f operators answered: the record on this disk is the
-                              newest there is (T10); logged`;
+                              newest there is (T10); logged
+
+backup copies the node's ledger, index and blocks into DIR, a new folder on the node's machine, while the node runs or
+not. restore makes the data folder of a node that does not run from such a copy. The cosigner's record is in no backup
+(T10): after a restore the node signs nothing until it caught up and the other operators have answered.`;
 
 export function node(args: readonly string[], io: Io): Promise<number> {
-  return runVerb('node', USAGE, { start }, args, io);
+  return runVerb('node', USAGE, { start, backup, restore }, args, io);
 }
 
 async function start(args: readonly string[], io: Io): Promise<void> {
@@ -37,4 +53,31 @@ async function start(args: readonly string[], io: Io): Promise<void> {
     }),
   );
   await untilStopped();
+}
+
+async function backup(args: readonly string[], io: Io): Promise<void> {
+  const { given, config, directory } = configAndFolder(args);
+  const made = await requestBackup(config, directory);
+  answer(io, given, [`${directory}: height ${made.height}, ${made.size} entries`], { directory, ...made });
+}
+
+async function restore(args: readonly string[], io: Io): Promise<void> {
+  const { given, config, directory } = configAndFolder(args);
+  const made = await restoreBackup(config, directory);
+  answer(io, given, [`${config.data}: height ${made.height}, ${made.size} entries`], {
+    data: config.data,
+    ...made,
+  });
+}
+
+function configAndFolder(args: readonly string[]): {
+  readonly given: Arguments;
+  readonly config: NodeConfig;
+  readonly directory: string;
+} {
+  const given = readArguments(args, []);
+  const [config, directory, more] = given.positionals;
+  if (config === undefined || directory === undefined || more !== undefined)
+    return wrong('a configuration file and a folder are needed');
+  return { given, config: readNodeConfig(config), directory: resolve(directory) };
 }

@@ -92,10 +92,7 @@ export function createMetrics(): Metrics {
         },
       };
     },
-    text: () =>
-      `${written
-        .flatMap((lines) => lines())
-        .join('\n')}\n`,
+    text: () => `${written.flatMap((lines) => lines()).join('\n')}\n`,
   };
 }
 
@@ -127,7 +124,9 @@ class Series<T> {
 
 function braces(names: readonly string[], values: readonly string[]): string {
   if (names.length === 0) return '';
-  const pairs = names.map((name, i) => `${name}="${escaped(values[i] ?? '').replaceAll('"', '\\"')}"`);
+  const pairs = names.map(
+    (name, i) => `${name}="${escaped(values[i] ?? '').replaceAll('"', '\\"')}"`,
+  );
   return `{${pairs.join(',')}}`;
 }
 

@@ -34,6 +34,7 @@ import { Holding } from './holding.ts';
 import { ImageStore } from './image-store.ts';
 import { Images } from './images.ts';
 import { observe } from './observation.ts';
+import { ownRoutes } from './own-routes.ts';
 import { isPeer, peerRoutes } from './peer-routes.ts';
 import { Peers } from './peers.ts';
 import { registrationRoutes } from './registration-routes.ts';
@@ -73,14 +74,15 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   const genesis = parseGenesis(new Uint8Array(readFileSync(config.genesis)));
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(config.record), { recursive: true, mode: 0o700 });
-  const replica = openReplica(cleanup.use(openDatabase(join(config.data, 'ledger.db'), {
+  const ledgerDatabase = cleanup.use(openDatabase(join(config.data, 'ledger.db'), {
     onCommit: (when) => faultPoint?.(`ledger.commit.${when}`),
-  })), genesis);
+  }));
+  const replica = openReplica(ledgerDatabase, genesis);
   const root = rootOf(replica);
   const self = ownEntry(root(), config, keys);
   const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: PER_PEER }));
   const peers = new Peers(client, root, config.node, stop.signal);
-  const heads = new Heads(replica, root, config.node);
+  const heads = new Heads(replica, root, config.node, clock);
   let { version } = root().policy;
   replica.onHead(() => {
     if (root().policy.version !== version) heads.policyChanged();
@@ -163,6 +165,7 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     clock,
     stop: stop.signal,
   });
+  ownRoutes(server.app, { config, replica, ledger: ledgerDatabase, node: nodeDatabase }, self.node.spki);
   registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
   if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore, admission });
   if (self.node.roles.includes('retrieval')) {
