@@ -7,8 +7,8 @@ import type { Archive } from '../store/archive.ts';
 import { CHUNK_BYTES } from '../store/unixfs.ts';
 import { decodeProof, encodeProof } from '../trust/proof.ts';
 import { MAX_POLICIES } from '../trust/root-chain.ts';
-import type { ImageSource } from './download.ts';
-import type { NodeAccess } from './nodes.ts';
+import type { ImageSource } from '../reader/download.ts';
+import type { NodeAccess } from '../reader/nodes.ts';
 
 /** Beside the proof itself there is room for so many bytes of links. */
 const MAX_LINK_BYTES = 12_288;

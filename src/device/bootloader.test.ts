@@ -8,7 +8,7 @@ import { suite, test, type TestContext } from 'node:test';
 import { sha256 } from '#crypto';
 import { hex, utf8 } from '../bytes.ts';
 import { startBootloader, type BootEvent, type Bootloader } from './bootloader.ts';
-import { diskFiles } from './files.ts';
+import { diskFiles } from '../reader/files.ts';
 import { buildSampleFirmware, type SampleOptions } from './firmware/sample.ts';
 import { isRunnable, nodeRunner, parseHealth } from './firmware-process.ts';
 import { openSlots, type Slots } from './slots.ts';

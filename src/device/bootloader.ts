@@ -9,7 +9,7 @@ import {
   type FirmwareRunner,
   type RunningFirmware,
 } from './firmware-process.ts';
-import { isStorageError } from './files.ts';
+import { isStorageError } from '../reader/files.ts';
 import type { Slot, SlotName } from './slot-state.ts';
 import type { Slots } from './slots.ts';
 
@@ -66,6 +66,7 @@ export class Bootloader implements AsyncDisposable {
   #restart: NodeJS.Timeout | undefined;
   #restarts = 0;
   #stopped = false;
+  #postponed: unknown;
 
   constructor(options: BootloaderOptions) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class Bootloader implements AsyncDisposable {
 
   get status(): BootStatus {
     return this.#status;
+  }
+
+  /** Why the trial that is pending was not begun at the last boot, if it was not. */
+  get postponed(): unknown {
+    return this.#postponed;
   }
 
   /** Ends the firmware and boots what the slots say; a pending trial is decided when it returns. */
@@ -107,6 +113,7 @@ export class Bootloader implements AsyncDisposable {
   }
 
   async #boot(): Promise<BootStatus> {
+    this.#postponed = undefined;
     // Ends: each pass either returns, or takes a start from a trial, ends it, or empties a slot.
     for (;;) {
       const choice = this.#options.slots.choice();
@@ -130,6 +137,7 @@ export class Bootloader implements AsyncDisposable {
       const confirmed = active && slots[active];
       if (!active || !confirmed || !isStorageError(error)) throw error;
       await this.#halt();
+      this.#postponed = error;
       return this.#bootConfirmed(active, confirmed);
     }
   }

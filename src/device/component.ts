@@ -3,7 +3,7 @@ import { createHash } from '#crypto';
 import { equal } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { Component, ComponentPort, FetchRequest } from '../suit/component-port.ts';
-import type { Files } from './files.ts';
+import type { Files } from '../reader/files.ts';
 
 export interface FirmwareComponent {
   readonly vendorId: Uint8Array;

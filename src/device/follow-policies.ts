@@ -1,7 +1,7 @@
 /** T08: a device that a proof tells of a later policy asks for the changes that lead there, and believes signatures. */
 import { codeOf } from '../errors.ts';
 import { advanceRoot, namedPolicyVersion } from '../trust/root-chain.ts';
-import type { NodeAccess } from './nodes.ts';
+import type { NodeAccess } from '../reader/nodes.ts';
 import type { PinnedRoot } from './root-record.ts';
 
 /**

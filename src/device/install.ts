@@ -1,6 +1,6 @@
 /** Installing one accepted release: the manifest's own sequences, over the inactive slot, up to a decided trial. */
 import { equal, hex } from '../bytes.ts';
-import { check, codeOf, fail, FirmamentError } from '../errors.ts';
+import { check, fail, FirmamentError, type Code } from '../errors.ts';
 import { lineText, type Line } from '../registry/line.ts';
 import { processManifest } from '../suit/process.ts';
 import type { ReportEntry } from '../suit/record.ts';
@@ -8,9 +8,9 @@ import { failureOf, type Failure } from '../suit/report.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Bootloader } from './bootloader.ts';
 import { firmwarePort } from './component.ts';
-import { isStorageError } from './files.ts';
-import { downloadImage } from './download.ts';
-import type { NodeAccess } from './nodes.ts';
+import { isStorageError } from '../reader/files.ts';
+import { downloadImage } from '../reader/download.ts';
+import type { NodeAccess } from '../reader/nodes.ts';
 import type { Provisioning } from './provision.ts';
 import type { SlotImage } from './slot-state.ts';
 import type { Slots } from './slots.ts';
@@ -27,6 +27,8 @@ export interface InstallOptions {
   readonly onProgress: (done: number, total: number, source: string) => void;
   readonly onLiar: (node: string) => void;
 }
+
+const AGAIN: readonly Code[] = ['DEVICE_DOWNLOAD_FAILED', 'DEVICE_CANCELLED'];
 
 export interface InstallOutcome {
   readonly records: readonly ReportEntry[];
@@ -70,7 +72,8 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
       await bootloader.reboot();
     }
     const { active, trial } = slots.state;
-    check(trial === null, 'DEVICE_STORAGE_FULL', 'the trial waits for room to be recorded');
+    if (bootloader.postponed) throw bootloader.postponed;
+    check(trial === null, 'DEVICE_CANCELLED', 'the device was told to stop during a trial');
     const booted = active && slots.state.slots[active]?.digest === image.digest;
     check(booted === true, 'DEVICE_TRIAL_FAILED');
     return {
@@ -81,8 +84,8 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
     };
   } catch (error) {
     if (!(error instanceof FirmamentError)) throw error;
-    // A download that came to nothing is tried again: what is on the storage stays.
-    if (codeOf(error) === 'DEVICE_DOWNLOAD_FAILED' || isStorageError(error)) throw error;
+    // What came to nothing, and is no verdict, is tried again: what is on the storage stays.
+    if (AGAIN.includes(error.code) || isStorageError(error)) throw error;
     return { records, result: failureOf(error), failure: error, opaque: false };
   }
 }

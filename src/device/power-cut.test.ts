@@ -6,7 +6,7 @@ import { sha256 } from '#crypto';
 import { hex, text } from '../bytes.ts';
 import { codeOf } from '../errors.ts';
 import { startBootloader, type BootStatus } from './bootloader.ts';
-import { downloadImage } from './download.ts';
+import { downloadImage } from '../reader/download.ts';
 import { buildSampleFirmware } from './firmware/sample.ts';
 import type { FirmwareRunner } from './firmware-process.ts';
 import { CUTS, PowerGone, SimulatedDisk } from './simulated-disk.ts';

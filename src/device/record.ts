@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { sha256 } from '#crypto';
 import { hex, text, utf8 } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
-import type { Files } from './files.ts';
+import type { Files } from '../reader/files.ts';
 
 const MAX_BYTES = 64 * 1024;
 

@@ -7,7 +7,7 @@ import { sha256 } from '#crypto';
 import { concat, equal } from '../bytes.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
-import { diskFiles, type Files } from './files.ts';
+import { diskFiles, type Files } from '../reader/files.ts';
 
 /** The root in force for a device, and how it moves on. */
 export interface PinnedRoot {

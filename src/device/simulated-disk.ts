@@ -3,7 +3,7 @@
  * after `sync`, names after `syncFolder`; a cut loses, keeps or tears the rest.
  */
 import { dirname } from 'node:path';
-import type { Files } from './files.ts';
+import type { Files } from '../reader/files.ts';
 
 interface Content {
   bytes: Uint8Array;

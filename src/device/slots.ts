@@ -8,7 +8,7 @@ import { createHash } from '#crypto';
 import { hex } from '../bytes.ts';
 import { check } from '../errors.ts';
 import { bootStateFromJson, bootStateToJson } from './boot-record.ts';
-import { diskFiles, type Files } from './files.ts';
+import { diskFiles, type Files } from '../reader/files.ts';
 import { readRecord, writeRecord } from './record.ts';
 import {
   bootChoice,

@@ -6,7 +6,7 @@
 import type { Chain } from '../trust/links.ts';
 import { chainFromJson, chainToJson } from './chain-record.ts';
 import { check } from '../errors.ts';
-import { diskFiles, type Files } from './files.ts';
+import { diskFiles, type Files } from '../reader/files.ts';
 import { jsonReader } from './json-fields.ts';
 import { readRecord, writeRecord } from './record.ts';
 

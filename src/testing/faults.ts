@@ -4,7 +4,7 @@
  */
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Files } from '../device/files.ts';
+import type { Files } from '../reader/files.ts';
 import type { FaultName } from '../fault-point.ts';
 
 /** Names the file that arms a child. */

@@ -1,6 +1,6 @@
 /** A device that a `FaultFile` can end: boots, asks once, prints what it came to. Argument: its folder. */
 import { openDevice } from '../device/device.ts';
-import { diskFiles } from '../device/files.ts';
+import { diskFiles } from '../reader/files.ts';
 import { FAULT_VARIABLE, faultFromFile, faultyFiles } from './faults.ts';
 
 const reach = faultFromFile(process.env[FAULT_VARIABLE] ?? '');

@@ -16,7 +16,7 @@ const COSIGNED = 'verifyCosignature(signer.node.cosigner, signer.name, checkpoin
 
 export const DEMO_MUTATIONS: readonly Mutation[] = [
   ...against('T17', 'T17-forged-image', [
-    ['src/device/download.ts', 'if (part.digest() === sha256) {', 'if (size > 0) {'],
+    ['src/reader/download.ts', 'if (part.digest() === sha256) {', 'if (size > 0) {'],
   ]),
   ...against('T04', 'T04-forged-manifest', [
     [AUTHENTICATE, '  checkManifestDigest(envelope);\n  const blocks', '  const blocks'],

@@ -2,7 +2,7 @@
 import { concat, hex, utf8 } from '../../src/bytes.ts';
 import { Agent, type AgentEvent, type PollResult } from '../../src/device/agent.ts';
 import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts';
-import type { NodeAccess } from '../../src/device/nodes.ts';
+import type { NodeAccess } from '../../src/reader/nodes.ts';
 import type { Provisioning } from '../../src/device/provision.ts';
 import { SimulatedDisk } from '../../src/device/simulated-disk.ts';
 import { openPinnedRoot, type PinnedRoot } from '../../src/device/root-record.ts';

@@ -6,7 +6,7 @@ import type { FirmamentError } from '../errors.ts';
 import { createClient } from '../net/client.ts';
 import { downloadImage, type DownloadReport, type ImageSource } from './download.ts';
 import { httpImageSource, type RangeClient } from './image-source.ts';
-import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedDisk } from '../device/simulated-disk.ts';
 
 const FILE = '/device/a.cjs';
 const image = Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31) >> 3);
