@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { importsOf, lineAt, scan } from './source-scan.ts';
 
-export type Kind = 'pure' | 'io' | 'role' | 'entry';
+export type Kind = 'pure' | 'io' | 'reader' | 'role' | 'entry';
 
 /** Folders (or single files) of src in the order of the law, with what each may do. */
 export type Order = ReadonlyMap<string, Kind>;
@@ -43,7 +43,7 @@ export function readOrder(markdown: string): Order {
   if (block === undefined) throw new Error('ARCHITECTURE.md has no list fenced as import-order');
   const order = new Map<string, Kind>();
   for (const line of block.split('\n').filter((text) => text.trim() !== '')) {
-    const match = /^(pure|io|role|entry) +([a-z-]+)(?: {2,}.*)?$/.exec(line);
+    const match = /^(pure|io|reader|role|entry) +([a-z-]+)(?: {2,}.*)?$/.exec(line);
     const [, kind, name] = match ?? [];
     if (kind === undefined || name === undefined || order.has(name))
       throw new Error(`ARCHITECTURE.md, import-order: cannot read "${line}"`);
