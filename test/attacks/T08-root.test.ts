@@ -58,6 +58,11 @@ suite('T08: a policy changes only by g operators of the old and g of the new one
   test('one operator three times is one operator', () => {
     const root = next();
     refused(stated(root, approvals(root, 0, 0, 0, 1)), 'POLICY_APPROVALS');
+    // Neither by the old policy alone, nor by the next.
+    const lax = next({ threshold: 2 });
+    refused(stated(lax, approvals(lax, 0, 0, 1)), 'POLICY_APPROVALS');
+    const strict = next({ threshold: 4 });
+    refused(stated(strict, approvals(strict, 0, 1, 2, 2)), 'POLICY_APPROVALS');
   });
 
   test('enough of the old policy, too few of the new one', () => {
