@@ -279,6 +279,9 @@ export const CODES = {
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
+  GATEWAY_RELEASE_UNSUPPORTED:
+    'a gateway keeps releases of one image with a size and a SHA-256 digest',
+  GATEWAY_STORAGE_FULL: 'the local repository has no room for another image',
   GATEWAY_OFFER_UNKNOWN: 'no such offer was made to this device',
   GATEWAY_REPORT_REPLAYED:
     'a report that was counted already, or whose counter is not above the last one of its device',

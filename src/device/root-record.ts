@@ -8,13 +8,7 @@ import { concat, equal } from '../bytes.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { diskFiles, type Files } from '../reader/files.ts';
-
-/** The root in force for a device, and how it moves on. */
-export interface PinnedRoot {
-  readonly root: Root;
-  /** Durable when it resolves. Errors: DEVICE_STATE_ROLLBACK. */
-  advance(next: Root): Promise<void>;
-}
+import type { PinnedRoot } from '../reader/follow-policies.ts';
 
 const NAME = 'root';
 const MAX_BYTES = 1 << 20;

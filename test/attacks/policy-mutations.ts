@@ -56,7 +56,7 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
   ...mutations('T08', 'src/trust/freshness.ts', T08_DEVICE, [
     ['if (proven.policyAhead)', 'if (false)'],
   ]),
-  ...mutations('T08', 'src/device/follow-policies.ts', T08_DEVICE, [
+  ...mutations('T08', 'src/reader/follow-policies.ts', T08_DEVICE, [
     [
       'await pinned.advance(advanceRoot(pinned.root, changes.slice(0, named - version)));',
       'return;',

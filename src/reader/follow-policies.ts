@@ -1,8 +1,15 @@
-/** T08: a device that a proof tells of a later policy asks for the changes that lead there, and believes signatures. */
+/** T08: a reader that a proof tells of a later policy asks for the changes that lead there, and believes signatures. */
 import { codeOf } from '../errors.ts';
 import { advanceRoot, namedPolicyVersion } from '../trust/root-chain.ts';
-import type { NodeAccess } from '../reader/nodes.ts';
-import type { PinnedRoot } from './root-record.ts';
+import type { Root } from '../registry/root.ts';
+import type { NodeAccess } from './nodes.ts';
+
+/** The root in force for a reader, and how it moves on. */
+export interface PinnedRoot {
+  readonly root: Root;
+  /** Durable when it resolves; only ever forward. */
+  advance(next: Root): Promise<void>;
+}
 
 /**
  * Moves the pinned root on to the policy that the proof names, as far as the node has the changes. Without them the proof

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeKey, thumbprint } from '../cose/key.ts';
+import { hex } from '../bytes.ts';
+import { fixtureKey } from '../testing/fixture.ts';
+import { anchoredChain, type Chain } from '../trust/links.ts';
+import { chainFromJson, chainToJson } from './chain-record.ts';
+import { jsonReader } from './json-fields.ts';
+
+const { publicKey } = fixtureKey('anchor', 'P-256');
+const spare = encodeKey(fixtureKey('spare').publicKey);
+const chain: Chain = {
+  count: 3,
+  owner: thumbprint(publicKey),
+  keys: [
+    ...anchoredChain(publicKey).keys,
+    { key: spare, issuer: hex(thumbprint(publicKey)), delegation: thumbprint(publicKey) },
+  ],
+  recovery: { recovery: [spare], threshold: 1 },
+  counter: 2n ** 64n - 1n,
+};
+
+const read = (value: unknown): Chain =>
+  chainFromJson(jsonReader('DEVICE_STATE_CORRUPT'), JSON.parse(JSON.stringify(value)));
+
+test('a chain is read as it was written, with and without recovery keys', () => {
+  assert.deepEqual(read(chainToJson(chain)), chain);
+  const young = anchoredChain(publicKey);
+  assert.deepEqual(read(chainToJson(young)), young);
+});
+
+test('a chain of another shape is corrupt', () => {
+  const good = chainToJson(chain) as { readonly keys: readonly object[] };
+  const [first] = good.keys;
+  const bad = [
+    { ...good, count: -1 },
+    { ...good, owner: 'ab' },
+    { ...good, counter: '-1' },
+    { ...good, recovery: {} },
+    { ...good, recovery: { keys: Array.from({ length: 9 }, () => hex(spare)), threshold: 1 } },
+    { ...good, keys: Array.from({ length: 97 }, () => first) },
+    { ...good, keys: [{ ...first, key: 'abc' }] },
+    { ...good, keys: [{ ...first, delegation: '' }] },
+    { ...good, more: 1 },
+    null,
+  ];
+  for (const each of bad) assert.throws(() => read(each), { code: 'DEVICE_STATE_CORRUPT' });
+});
