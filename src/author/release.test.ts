@@ -56,6 +56,14 @@ test('a status of another shape is a lie', () => {
     sequence: '7',
     version: '1',
     urgency: 'security',
+    description: {
+      version: '1',
+      kind: 'security',
+      applies: ['1', '6'],
+      via: null,
+      supportUntil: 2_000_000_000,
+      documents: [{ type: 'sbom', sha256: 'ab'.repeat(32), where: 'https://a.example/' }],
+    },
     status: 'available',
     newest: true,
     lowest: '0',
@@ -71,12 +79,24 @@ test('a status of another shape is a lie', () => {
   };
   const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   assert.equal(parseStatus(bytes(good)).images[0]?.holders[0]?.node, 'a/n');
+  assert.deepEqual(parseStatus(bytes(good)).description, good.description);
+  const { description } = good;
+  const [document] = description.documents;
   const bad: readonly unknown[] = [
     null,
     [],
     { ...good, status: 'fine' },
     { ...good, sequence: 7 },
     { ...good, index: -1 },
+    { ...good, description: undefined },
+    { ...good, description: { ...description, kind: 'fun' } },
+    { ...good, description: { ...description, applies: ['1'] } },
+    { ...good, description: { ...description, applies: [1, 2] } },
+    { ...good, description: { ...description, via: 'ab' } },
+    { ...good, description: { ...description, supportUntil: -1 } },
+    { ...good, description: { ...description, version: 'a\u001b[2J' } },
+    { ...good, description: { ...description, documents: [{ ...document, sha256: 'x' }] } },
+    { ...good, description: { ...description, documents: [{ ...document, where: 'a\n' }] } },
     { ...good, images: [null] },
     { ...good, images: [{ ...good.images[0], holders: [1] }] },
   ];
