@@ -6,6 +6,8 @@ import { fixtureKey } from '../testing/fixture.ts';
 import { anchoredChain, type Chain } from '../trust/links.ts';
 import { chainFromJson, chainToJson } from './chain-record.ts';
 import { jsonReader } from './json-fields.ts';
+import { readRecord, writeRecord } from './record.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
 
 const { publicKey } = fixtureKey('anchor', 'P-256');
 const spare = encodeKey(fixtureKey('spare').publicKey);
@@ -45,4 +47,18 @@ test('a chain of another shape is corrupt', () => {
     null,
   ];
   for (const each of bad) assert.throws(() => read(each), { code: 'DEVICE_STATE_CORRUPT' });
+});
+
+test('the longest chains of the most lines fit the record', async () => {
+  const { key } = chain.keys[0] as Chain['keys'][number];
+  const issuer = hex(chain.owner);
+  const longest: Chain = {
+    ...chain,
+    keys: Array.from({ length: 96 }, () => ({ key, issuer, delegation: chain.owner })),
+    recovery: { recovery: Array.from({ length: 8 }, () => key), threshold: 8 },
+  };
+  const lines = Array.from({ length: 16 }, (_, i) => [`${i}`, chainToJson(longest)]);
+  const disk = new SimulatedDisk();
+  await writeRecord(disk, '/', 'device-state', Object.fromEntries(lines));
+  assert.ok(await readRecord(disk, '/', 'device-state'));
 });

@@ -8,7 +8,8 @@ import { hex, text, utf8 } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { Files } from '../reader/files.ts';
 
-const MAX_BYTES = 64 * 1024;
+// 16 lines with 96 linked keys each fit (chain-record.ts).
+const MAX_BYTES = 512 * 1024;
 
 /** The JSON value of the record; undefined when there is none. Errors: DEVICE_STATE_CORRUPT. */
 export async function readRecord(files: Files, folder: string, name: string): Promise<unknown> {
