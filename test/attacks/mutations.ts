@@ -2,6 +2,7 @@ import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
+import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
 import { TIME_MUTATIONS } from './time-mutations.ts';
 
@@ -38,6 +39,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LEDGER_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...NODE_MUTATIONS,
+  ...OPERATION_MUTATIONS,
   ...DEMO_MUTATIONS,
   ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
     [

@@ -113,3 +113,39 @@ suite('a node in operation', () => {
     await declare('one more');
   });
 });
+
+test('a node that stops finishes what is under way and takes nothing new, in time', async () => {
+  await using network = await startTestNetwork({ operators: 1 });
+  const author = await testAuthor(network);
+  const { key, author: own } = author.session;
+  const signer = { key, author: own.id, networkId: network.root.networkId };
+  const client = network.client();
+  const declare = (counter: number): ReturnType<typeof client.request> => {
+    const statement = declareStatement(
+      signer,
+      BigInt(Date.now()) * 10n + BigInt(counter),
+      author.line(`m ${counter}`),
+    );
+    return client.request({
+      method: 'POST',
+      url: network.url(network.orderer, REGISTRATIONS),
+      headers: { 'content-type': 'application/cbor' },
+      body: encodeGroup([{ statement: statement.bytes, attachment: null }]),
+      maxBytes: 65_536,
+    });
+  };
+  await declare(1);
+  const underWay = declare(2);
+  // It has arrived.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const began = performance.now();
+  const stopped = network.stop(network.orderer);
+  const { status } = await underWay;
+  assert.ok(status === 201 || status === 202);
+  await stopped;
+  assert.ok(performance.now() - began < 3000);
+  await assert.rejects(declare(3), { code: 'NET_UNREACHABLE' });
+  await network.start(network.orderer);
+  const known = await declare(4);
+  assert.equal(known.status, 201);
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, test } from 'node:test';
+import { readNodeConfig } from './config.ts';
+import { parsePlan } from './plan.ts';
+
+const EXAMPLES = join(import.meta.dirname, '../../examples');
+const SPEC = join(import.meta.dirname, '../../docs/spec/operation.md');
+const LEAST = {
+  node: 'acme/n1',
+  genesis: 'genesis.cbor',
+  keys: 'keys.json',
+  data: 'data',
+  record: 'record',
+  listen: { host: '127.0.0.1', port: 0 },
+};
+
+function read(config: unknown): ReturnType<typeof readNodeConfig> {
+  const folder = mkdtempSync(join(tmpdir(), 'firmament-config-'));
+  try {
+    const path = join(folder, 'config.json');
+    writeFileSync(path, typeof config === 'string' ? config : JSON.stringify(config));
+    return readNodeConfig(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('the examples are read', () => {
+  const paths = globSync('*-node.json', { cwd: EXAMPLES });
+  assert.ok(paths.length >= 3);
+  for (const path of paths)
+    assert.ok(readNodeConfig(join(EXAMPLES, path)).node.startsWith('acme/'));
+  parsePlan(readFileSync(join(EXAMPLES, 'members.json'), 'utf8'));
+});
+
+test('what is not said has a default that bounds the node', () => {
+  const { rate, registrations, requestLog, metrics, replicate } = read(LEAST);
+  assert.deepEqual(
+    { rate, registrations, requestLog, metrics, replicate },
+    {
+      rate: 1000,
+      registrations: 256,
+      requestLog: 'refused',
+      metrics: 'local',
+      replicate: 'assigned',
+    },
+  );
+  assert.equal(read({ ...LEAST, rate: null }).rate, null);
+});
+
+test('the page of the specification has every field', () => {
+  const page = readFileSync(SPEC, 'utf8');
+  for (const field of Object.keys(read(LEAST))) assert.ok(page.includes(`| \`${field}\` |`), field);
+});
+
+suite('refused with NODE_CONFIG', () => {
+  const wrong: readonly (readonly [string, unknown])[] = [
+    ['no JSON', '{'],
+    ['no object', '[]'],
+    ['too large', ' '.repeat(70_000)],
+    ['a missing field', { ...LEAST, keys: undefined }],
+    ['an unknown field', { ...LEAST, extra: 1 }],
+    ['a port', { ...LEAST, listen: { host: '127.0.0.1', port: 65_536 } }],
+    ['a name', { ...LEAST, node: 'acme' }],
+    ['a rate', { ...LEAST, rate: 0 }],
+    ['registrations', { ...LEAST, registrations: 0 }],
+    ['a fraction of registrations', { ...LEAST, registrations: 1.5 }],
+    ['a request log', { ...LEAST, requestLog: 'some' }],
+    ['metrics', { ...LEAST, metrics: 'nobody' }],
+    ['replicate', { ...LEAST, replicate: 'most' }],
+  ];
+  for (const [what, config] of wrong)
+    test(what, () => assert.throws(() => read(config), { code: 'NODE_CONFIG' }));
+});
