@@ -16,7 +16,8 @@ import { nodeRunner } from './firmware-process.ts';
 import { archiveNode } from './archive-node.ts';
 import { retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
 import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
-import { openPinnedRoot, type PinnedRoot } from './root-record.ts';
+import type { PinnedRoot } from '../reader/follow-policies.ts';
+import { openPinnedRoot } from './root-record.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { openDeviceState, type DeviceStateFile } from './state.ts';
 

@@ -5,7 +5,8 @@ import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts
 import type { NodeAccess } from '../../src/reader/nodes.ts';
 import type { Provisioning } from '../../src/device/provision.ts';
 import { SimulatedDisk } from '../../src/device/simulated-disk.ts';
-import { openPinnedRoot, type PinnedRoot } from '../../src/device/root-record.ts';
+import { openPinnedRoot } from '../../src/device/root-record.ts';
+import type { PinnedRoot } from '../../src/reader/follow-policies.ts';
 import { openSlots, type Slots } from '../../src/device/slots.ts';
 import { openDeviceState, type DeviceStateFile } from '../../src/device/state.ts';
 import { FirmamentError } from '../../src/errors.ts';
