@@ -195,6 +195,10 @@ suite('T16, T17: tracks in order', () => {
     const node = honestNode(scene.ledger, scene.author, [two, three, four, nine]);
     const latest = (of: Line): Uint8Array => proveLine(scene.ledger, of);
     const result = await device.poll({ ...node, latest });
-    assert.deepEqual([result.outcome, result.digest], ['installed', hex(nine.digest)], String(result.code));
+    assert.deepEqual(
+      [result.outcome, result.digest],
+      ['installed', hex(nine.digest)],
+      String(result.code),
+    );
   });
 });
