@@ -64,6 +64,30 @@ test('the newest signatures count, and the time is the smallest of theirs', () =
   assert.equal(known.add(signed('d/n1', head, 9)), false, 'no news');
 });
 
+test('T14 a cosignature from the future counts only where there is no other', () => {
+  const at = { now: FIXTURE_TIME + 10 };
+  const known = new Heads(
+    replica,
+    () => network.root,
+    'a/n1',
+    () => at.now,
+  );
+  const head = atHeight(5);
+  const day = 86_400;
+  for (const [name, time] of Object.entries({ 'a/n1': 5, 'b/n1': 4, 'd/n1': day }))
+    known.add(signed(name, head, time));
+  assert.deepEqual(known.quorum().operators, ['a', 'b', 'd']);
+  known.add(signed('c/n1', head, 3));
+  assert.deepEqual(known.quorum().operators, ['a', 'b', 'c']);
+  assert.equal(known.add(signed('c/n1', head, day)), false);
+  // Its clock is right again: what it signs then is news although the time is smaller.
+  assert.equal(known.add(signed('d/n1', head, 6)), true);
+  assert.deepEqual(known.quorum().operators, ['a', 'b', 'd']);
+  assert.equal(known.quorum().time, FIXTURE_TIME + 4);
+  at.now += day;
+  assert.equal(known.add(signed('d/n1', head, day)), true);
+});
+
 test('the quorum goes forward only', () => {
   const known = heads();
   for (const name of ['a/n1', 'b/n1', 'c/n1']) known.add(signed(name, atHeight(7)));

@@ -1,6 +1,7 @@
 /** The cosignatures that this node knows, its own and others', and the newest head that k operators signed. */
 import { equal, hex } from '../bytes.ts';
 import type { NamedCosignature } from '../api/peer.ts';
+import type { Clock } from '../clock.ts';
 import { check, fail } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
 import { keyId, verifyCosignature, type Cosignature } from '../log/cosignature.ts';
@@ -34,6 +35,7 @@ export class Heads {
   readonly #root: () => Root;
   /** OPERATOR/NODE of this node. */
   readonly #self: string;
+  readonly #clock: Clock;
   /** By signer, then by size. */
   readonly #bySigner = new Map<string, Map<number, NamedCosignature>>();
   readonly #newest = new Map<string, NamedCosignature>();
@@ -43,10 +45,22 @@ export class Heads {
   #quorum: QuorumHead | undefined;
   #receipted: Head | undefined;
 
-  constructor(source: HeadSource, root: () => Root, self: string) {
+  /** `clock`: this node's, POSIX seconds; without one no time counts as wrong. */
+  constructor(source: HeadSource, root: () => Root, self: string, clock: Clock = () => Infinity) {
     this.#source = source;
     this.#root = root;
     this.#self = self;
+    this.#clock = clock;
+  }
+
+  // Readers count no time ahead of their clock (T14): one operator whose clock is would make every proof stale if
+  // its cosignature, the newest there seems to be, were always among the k.
+  #rank(time: number): number {
+    return time <= this.#clock() + this.#root().policy.skew ? time : -time;
+  }
+
+  #rankOf({ cosignatures }: QuorumHead): number {
+    return Math.min(...cosignatures.map(({ time }) => this.#rank(time)));
   }
 
   /**
@@ -58,7 +72,7 @@ export class Heads {
     const signer =
       nodesOf(this.#root().policy).find((node) => node.name === name) ?? fail('NODE_PEER_UNKNOWN');
     const same = this.#bySigner.get(name)?.get(size);
-    if (same && same.time >= time && equal(same.root, root)) return false;
+    if (same && this.#rank(same.time) >= this.#rank(time) && equal(same.root, root)) return false;
     const checkpoint = formatCheckpoint({ origin: this.#source.origin, size, root });
     verifyCosignature(signer.node.cosigner, name, checkpoint, {
       keyId: keyId(name, signer.node.cosigner),
@@ -115,7 +129,8 @@ export class Heads {
     const receipted = own && equal(own.root, found.head.root) ? found.head : this.#receipted;
     const moved = receipted !== this.#receipted;
     this.#receipted = receipted;
-    if (!before || before.head.size < size || before.time < found.time) this.#quorum = found;
+    if (!before || before.head.size < size || this.#rankOf(before) < this.#rankOf(found))
+      this.#quorum = found;
     else if (!moved) return;
     for (const heads of this.#bySigner.values())
       for (const old of heads.keys()) if (old < size) heads.delete(old);
@@ -129,10 +144,13 @@ export class Heads {
       if (!cosignature || !equal(cosignature.root, head.root)) continue;
       const operator = operatorOf(cosignature.name);
       const other = byOperator.get(operator);
-      if (!other || other.time < cosignature.time) byOperator.set(operator, cosignature);
+      if (!other || this.#rank(other.time) < this.#rank(cosignature.time))
+        byOperator.set(operator, cosignature);
     }
     if (byOperator.size < quorum) return undefined;
-    const chosen = [...byOperator.values()].toSorted((a, b) => b.time - a.time).slice(0, quorum);
+    const chosen = [...byOperator.values()]
+      .toSorted((a, b) => this.#rank(b.time) - this.#rank(a.time))
+      .slice(0, quorum);
     return {
       head,
       cosignatures: chosen
