@@ -92,7 +92,7 @@ export class Devices {
     return this.#psk.get(id);
   }
 
-  /** SHA-256 of the key that the device enrolled with (SPKI). */
+  /** The key that the device enrolled with: SubjectPublicKeyInfo, DER. It signs the device's reports too (T25). */
   spki(id: string): Uint8Array | undefined {
     const row = this.#database.prepare('SELECT spki FROM device WHERE id = ?').get(id);
     return (row?.['spki'] as Uint8Array | null | undefined) ?? undefined;
