@@ -13,13 +13,14 @@ import { originOf } from '../log/checkpoint.ts';
 import {
   MAX_BLOCK,
   MAX_TRANSACTIONS,
+  blockIssuer,
   openBlock,
   signBlock,
   unverifiedBlock,
   type Block,
 } from '../registry/block.ts';
 import { initialize, type Genesis } from '../registry/genesis.ts';
-import type { NamedNode } from '../registry/policy.ts';
+import { nodeIssuer, type NamedNode } from '../registry/policy.ts';
 import { ordererOf, parsePolicyChange } from '../registry/policy-change.ts';
 import { createRoot, type Root } from '../registry/root.ts';
 import { getPolicyIndex, policyInForce } from '../registry/state.ts';
@@ -78,6 +79,8 @@ export function openReplica(database: Database, genesis: Genesis): Replica {
   }
   return new Replica(database, genesis);
 }
+
+const OTHER_HISTORY = 'a block upon another history';
 
 export class Replica extends CommittedLedger {
   readonly genesis: Genesis;
@@ -181,6 +184,7 @@ export class Replica extends CommittedLedger {
     if (block.height <= this.newest.height) {
       if (block.height > 0 && equal(this.headAt(block.height).hash, sha256(bytes)))
         return this.newest;
+      check(this.#isOrderers(block.height), 'BLOCK_SIGNER', OTHER_HISTORY);
       return this.#lie(
         bytes,
         block.height,
@@ -191,6 +195,8 @@ export class Replica extends CommittedLedger {
     try {
       derived = transaction(this.database, () => this.#derive(bytes, block));
     } catch (error) {
+      // What another orderer signed, which was followed by nobody else, contradicts this one without a lie of its own.
+      check(!this.#isOthersEnd(block), 'LEDGER_OUT_OF_ORDER', OTHER_HISTORY);
       if (error instanceof FirmamentError && !error.code.startsWith('DATABASE_'))
         return this.#lie(bytes, block.height, error);
       throw error;
@@ -212,17 +218,22 @@ export class Replica extends CommittedLedger {
     return { name: next.name, appointed: true };
   }
 
+  #isOthersEnd(block: Block): boolean {
+    return !equal(block.previous, this.newest.hash) && !this.#isOrderers(this.newest.height);
+  }
+
+  /** Whether the orderer in force signed the block that is here at this height. */
+  #isOrderers(height: number): boolean {
+    return height === 0 || blockIssuer(this.block(height)) === nodeIssuer(this.orderer().name);
+  }
+
   #derive(bytes: Uint8Array, block: Block): { readonly head: Head; readonly state: Overlay } {
     check(
       equal(block.networkId, this.genesis.networkId),
       'BLOCK_MALFORMED',
       'a block of another network',
     );
-    check(
-      equal(block.previous, this.newest.hash),
-      'BLOCK_MALFORMED',
-      'a block upon another history',
-    );
+    check(equal(block.previous, this.newest.hash), 'BLOCK_MALFORMED', OTHER_HISTORY);
     check(block.time >= this.newest.time, 'BLOCK_MALFORMED', 'the time goes backwards');
     const context = this.#context(block.time);
     const run = runBlock(this.committed, block.transactions, context);

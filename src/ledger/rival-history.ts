@@ -1,5 +1,5 @@
 /**
- * T12: what a replica does when another node holds a policy that is not in force here. Either it is simply further on,
+ * T12: what a replica does when another node holds a policy that is not in force here, or another newest block. Either it is simply further on,
  * or its history took another way before this replica's end: another orderer was appointed upon an earlier block.
  */
 import { sha256 } from '#crypto';
@@ -17,7 +17,8 @@ export interface Neighbour extends BlockSource {
 }
 
 /**
- * Compares with a neighbour that has a later policy, approved upon ours, and appends the blocks that lead to it.
+ * Compares with a neighbour that has a later policy, approved upon ours, or another block in the place of one here that
+ * nobody is known to have acknowledged; appends the blocks that lead to the policy.
  * `acknowledged`: size of the newest head that k operators are known to have cosigned. Answers whether anything was
  * appended. Errors: LEDGER_SUPERSEDED when the blocks here are not on the way, once and for good; what the neighbour or
  * its blocks are refused with.
@@ -30,9 +31,10 @@ export async function followPolicy(
 ): Promise<boolean> {
   const root = policyInForce(replica.view());
   const [change] = await neighbour.policies(root.policy.version + 1, signal);
-  if (!change || isOrdered(replica, change)) return false;
-  // Only operators can make this replica look further: g of them approved.
-  nextRoot(root, parseStatement(change));
+  // Only operators can make this replica follow another policy: g of them approved.
+  const isLater = change !== undefined && !isOrdered(replica, change);
+  if (isLater) nextRoot(root, parseStatement(change));
+  else if (await agrees(replica, neighbour, acknowledged, signal)) return false;
   const from = await firstDifference(replica, neighbour, signal);
   const blocks = await neighbour.blocks(from, 0, signal);
   signal.throwIfAborted();
@@ -41,10 +43,23 @@ export async function followPolicy(
   const { height } = replica.head();
   for (const bytes of blocks) {
     // The way goes on under the orderer that the node follows by itself then.
-    if (policyInForce(replica.view()).policy.version > root.policy.version) break;
+    if (!isLater || policyInForce(replica.view()).policy.version > root.policy.version) break;
     replica.append(bytes);
   }
   return replica.head().height > height;
+}
+
+// The same change may have been ordered here and there in two blocks, one of which nobody acknowledged.
+async function agrees(
+  replica: Replica,
+  neighbour: Neighbour,
+  acknowledged: () => number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { height, size, hash } = replica.head();
+  if (height === 0 || acknowledged() >= size) return true;
+  const [block] = await neighbour.blocks(height, 0, signal);
+  return block === undefined || equal(sha256(block), hash);
 }
 
 // While the question was under way the change may have come by itself.

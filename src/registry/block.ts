@@ -96,6 +96,13 @@ export function unverifiedBlock(bytes: Uint8Array): Block {
   }
 }
 
+/** `iss` of a block that was checked when it was taken in. */
+export function blockIssuer(bytes: Uint8Array): string {
+  const { header } = decodeSign1(bytes, { maxBytes: MAX_BLOCK });
+  const claims = asMap(header.get(label.CWT_CLAIMS) ?? null, 'CWT claims');
+  return asText(claims.get(label.ISS) ?? null, 'iss', 128);
+}
+
 function signedBy(
   sign1: ReturnType<typeof decodeSign1>,
   key: PublicKey,

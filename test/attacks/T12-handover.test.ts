@@ -77,25 +77,15 @@ suite('T12: the block by which another orderer takes over', () => {
     const by = (groups: readonly (readonly Transaction[])[], op: Op) => () =>
       taker.propose(groups, time, key(op).statement);
     const code = { code: 'LEDGER_NOT_ORDERER' };
+    // The appointment would be left out with the refused rest of its group: so is the block.
+    const ghost = declaration(registeredAuthor(network, 'ghost').author, 1);
+    assert.throws(by([[transactionOf(appointing(c)), ghost], [declaration(author, 7)]], c), code);
+    assert.equal(taker.head().height, 1);
     assert.throws(by([[declaration(author, 7)]], c), code);
     assert.throws(by([[transactionOf(appointing(b))]], c), code);
     assert.throws(by([[declaration(author, 7)], [transactionOf(appointing(c))]], c), code);
     assert.throws(by([[transactionOf(appointing(c, [a, b]))]], c), code);
     assert.throws(by([[transactionOf(appointing(c)), declaration(author, 7)], []], b), code);
-    // The appointment would be left out with the refused rest of its group: so is the block.
-    const refused = [
-      transactionOf(appointing(c)),
-      ...registeredAuthor(network, 'acme').group,
-      declaration(author, 7),
-    ];
-    assert.equal(taker.propose([refused], time, key(c).statement).head?.height, 2);
-    assert.throws(
-      by(
-        [[transactionOf(appointing(b)), declaration(registeredAuthor(network, 'ghost').author, 1)]],
-        b,
-      ),
-      code,
-    );
   });
 
   test('signed by somebody else, upon another block, or upon an older one, it is refused and halts nobody', () => {
@@ -203,6 +193,31 @@ suite('T12: an old orderer with a history of its own', () => {
     assert.throws(() => old.supersede(old.block(3), 0), { code: 'BLOCK_SIGNER' });
     assert.throws(() => old.supersede(new Uint8Array(4), 0), { code: 'BLOCK_MALFORMED' });
     assert.equal(old.halted(), undefined);
+  });
+
+  test('also when it had ordered the same change itself, and nobody knew', async () => {
+    const [old, taker] = replicas(2) as [Replica, Replica];
+    const change = transactionOf(appointing(c));
+    ordered(old, network, [change, declaration(author, 20)]);
+    take(taker, [[change]], c);
+    const next = take(taker, [[declaration(author, 30)]], c);
+    // Nothing of that is a lie of the new orderer's.
+    assert.throws(() => old.append(next), { code: 'LEDGER_OUT_OF_ORDER' });
+    assert.throws(() => old.append(taker.block(2)), { code: 'BLOCK_SIGNER' });
+    assert.equal(await followPolicy(old, neighbour(taker), () => old.head().size, live()), false);
+    assert.equal(old.halted(), undefined);
+    const superseded = { code: 'LEDGER_SUPERSEDED' };
+    await assert.rejects(
+      followPolicy(old, neighbour(taker), () => 0, live()),
+      superseded,
+    );
+  });
+
+  test('its own hand-over supersedes nothing', () => {
+    const [taker] = replicas(2) as [Replica, Replica];
+    const own = take(taker, [[transactionOf(appointing(c))]], c);
+    take(taker, [[declaration(author, 30)]], c);
+    assert.throws(() => taker.supersede(own, 0), { code: 'BLOCK_SIGNER' });
   });
 
   test('after a second change it knows the policy that was in force where they part', async () => {
