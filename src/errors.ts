@@ -243,12 +243,15 @@ export const CODES = {
   INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",
   NET_ABORTED: 'the caller gave up before the answer was complete',
   NET_CERTIFICATE_INVALID: 'a TLS certificate or key is not usable',
+  NET_KEY_UNSUPPORTED: 'certificates are issued for P-256 keys only',
   NET_LISTEN_FAILED: 'the server can not listen on this address and port',
   NET_NOT_FOUND: 'no such path',
   NET_PIN_MISMATCH: 'the server has another TLS key than the pinned one, or none is pinned for it',
   NET_RATE_LIMITED: 'too many requests from this client: try again later',
   NET_REMOTE_REFUSED: 'the server refused with a status that carries none of our codes',
   NET_REQUEST_INVALID: 'the request is not one that this server takes',
+  NET_SERVER_UNTRUSTED:
+    'the server has no valid certificate for its address under the root that is pinned',
   NET_TIMEOUT: 'no answer, or too slow a one, within the time allowed',
   NET_TOO_LARGE: 'a request or an answer has more bytes than the bound',
   NET_UNREACHABLE: 'the server can not be reached, or closed the connection',
@@ -278,10 +281,12 @@ export const CODES = {
   ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
+  GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',
   GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
   GATEWAY_RELEASE_UNSUPPORTED:
     'a gateway keeps releases of one image with a size and a SHA-256 digest',
   GATEWAY_STORAGE_FULL: 'the local repository has no room for another image',
+  GATEWAY_TOKEN_INVALID: 'the call does not carry the token of the owner',
   GATEWAY_OFFER_UNKNOWN: 'no such offer was made to this device',
   GATEWAY_REPORT_REPLAYED:
     'a report that was counted already, or whose counter is not above the last one of its device',
