@@ -18,14 +18,15 @@ export function uuid5(namespace: Uint8Array, name: string): Uint8Array {
 
 /** Of a vendor's domain, or of a UUID's text as it is. */
 export function vendorIdOf(text: string): Uint8Array {
-  return uuidOf(text) ?? uuid5(DNS_NAMESPACE, text.toLowerCase());
+  return uuidBytes(text) ?? uuid5(DNS_NAMESPACE, text.toLowerCase());
 }
 
 /** Of a class's name under its vendor, or of a UUID's text as it is. */
 export function classIdOf(vendorId: Uint8Array, text: string): Uint8Array {
-  return uuidOf(text) ?? uuid5(vendorId, text);
+  return uuidBytes(text) ?? uuid5(vendorId, text);
 }
 
-function uuidOf(text: string): Uint8Array | undefined {
+/** 16 bytes of a UUID's text, with or without dashes; undefined for any other text. */
+export function uuidBytes(text: string): Uint8Array | undefined {
   return UUID.test(text) ? fromHex(text.replaceAll('-', '')) : undefined;
 }

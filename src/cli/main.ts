@@ -63,7 +63,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'suit',
     {
-      summary: 'verify or inspect a SUIT envelope',
+      summary: 'make, sign, verify, inspect and run SUIT envelopes',
       load: async () => (await import('./suit.ts')).suit,
     },
   ],

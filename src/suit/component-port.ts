@@ -89,9 +89,10 @@ export interface ComponentStreams {
 }
 
 /**
- * A name for a component that is safe in a path: its parts in hex, joined by dots. Identifiers
- * come from the manifest, so a part such as `..` must never reach a file system as it is.
+ * A name for a component that is safe in a path: its parts in hex, joined by dots, an empty part as
+ * a dash. Identifiers come from the manifest, so `..` must never reach a file system as it is, and
+ * three empty parts would be `..` without the dash.
  */
 export function componentName(id: readonly Uint8Array[]): string {
-  return id.map((part) => hex(part)).join('.');
+  return id.map((part) => (part.length === 0 ? '-' : hex(part))).join('.');
 }
