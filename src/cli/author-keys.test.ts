@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { hex } from '../bytes.ts';
 import { encodeKey, thumbprint } from '../cose/key.ts';
-import { openAuthor } from '../author/author.ts';
+import { createAuthor, openAuthor } from '../author/author.ts';
+import type { Curve } from '../crypto/key.ts';
 import { readNodeConfig, readNodeKeys } from '../node/config.ts';
 import { startNode, type Node } from '../node/node.ts';
 import { createNetwork } from '../node/setup.ts';
@@ -70,6 +71,14 @@ function publish(dir: string, version: string, ...args: readonly string[]) {
   return run(release, dir, 'publish', ...what, ...args);
 }
 
+/** As `author init` does it, with passphrases that are cheap to open. */
+async function made(dir: string, recoveryKeys: number, curve: Curve): Promise<void> {
+  const cost = { N: 2, r: 1, p: 1 };
+  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  const keys = { passphrase: 'secret', recoveryPassphrase: 'in the safe', recoveryKeys, curve };
+  await createAuthor({ ...keys, directory: at(dir), name: dir, random, clock, cost });
+}
+
 const model = ['--vendor', 'acme.example', '--class', 'lamp'];
 
 before(async () => {
@@ -79,8 +88,7 @@ before(async () => {
   node = await startNode(config, readNodeKeys(config.keys), { clock, logger: SILENT });
   await writeFile(at('passphrase'), 'secret\n');
   await writeFile(at('offline'), 'in the safe\n');
-  const keys = ['--recovery', '3', '--recovery-passphrase-file', at('offline')];
-  await done(author, 'maker', 'init', '--name', 'Maker', ...keys, ...secret());
+  await made('maker', 3, 'P-256');
   const network = ['--root', at('net', 'root.cbor')];
   await done(author, 'maker', 'register', ...network, ...secret());
 });
@@ -148,7 +156,7 @@ async function digestOf(version: string): Promise<string> {
 }
 
 test('delegate and transfer: another author publishes on the line', async () => {
-  await done(author, 'heir', 'init', '--name', 'Heir', '--curve', 'Ed25519', ...secret());
+  await made('heir', 1, 'Ed25519');
   const network = ['--root', at('net', 'root.cbor')];
   await done(author, 'heir', 'register', ...network, ...secret());
   const heir = await openAuthor(at('heir'), clock);
