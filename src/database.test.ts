@@ -69,3 +69,18 @@ test('what is no database is not opened', () => {
   assert.throws(() => openDatabase(path), { code: 'DATABASE_UNUSABLE' });
   assert.throws(() => openDatabase(join(folder, 'none', 'file')), { code: 'DATABASE_UNUSABLE' });
 });
+
+test('a full disk is DATABASE_FULL, keeps nothing of the change, and ends when there is room', async () => {
+  await using database = openDatabase(join(folder, 'full.db'));
+  database.exec('CREATE TABLE t (a BLOB); PRAGMA max_page_count = 8');
+  const add = (): unknown =>
+    transaction(database, () =>
+      database.prepare('INSERT INTO t VALUES (?)').run(new Uint8Array(100_000)),
+    );
+  assert.throws(add, { code: 'DATABASE_FULL' });
+  assert.equal(database.inTransaction, false);
+  assert.deepEqual(database.prepare('SELECT count(*) AS n FROM t').get()?.['n'], 0);
+  database.exec('PRAGMA max_page_count = 1000');
+  add();
+  assert.deepEqual(database.prepare('SELECT count(*) AS n FROM t').get()?.['n'], 1);
+});

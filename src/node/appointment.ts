@@ -4,7 +4,7 @@
  * held by one of the n - f that promised, and nothing more of the old orderer can be acknowledged.
  */
 import { equal } from '../bytes.ts';
-import type { Database } from '../database.ts';
+import { transaction, type Database } from '../database.ts';
 import { check, codeOf } from '../errors.ts';
 import { appointedBy } from '../ledger/hand-over.ts';
 import type { Replica } from '../ledger/replica.ts';
@@ -63,7 +63,9 @@ export class Appointment {
 
   #keep(bytes: Uint8Array): void {
     if (this.#statement && equal(this.#statement, bytes)) return;
-    this.#database.prepare('INSERT OR REPLACE INTO appointment VALUES (0, ?)').run(bytes);
+    transaction(this.#database, () =>
+      this.#database.prepare('INSERT OR REPLACE INTO appointment VALUES (0, ?)').run(bytes),
+    );
     this.#statement = bytes;
     this.#judged = undefined;
     for (const wake of this.#listeners) wake();

@@ -5,8 +5,8 @@
 import { sha256 } from '#crypto';
 import { concat, hex, utf8 } from '../bytes.ts';
 import { decodeGroup, encodeGroup } from '../api/registration.ts';
-import type { Database } from '../database.ts';
-import { check } from '../errors.ts';
+import { transaction, type Database } from '../database.ts';
+import { check, codeOf } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { parseStatement, type Transaction } from '../registry/statement.ts';
 import { isUrgent, URGENT_A_SIGNER, urgentSigners } from '../registry/urgent.ts';
@@ -81,10 +81,13 @@ export class UrgentStatements {
     );
     const bytes = this.#waiting.values().reduce((sum, waiting) => sum + waiting.body.length, 0);
     check(this.#waiting.size < MAX_GROUPS && bytes + body.length <= MAX_BYTES, 'LEDGER_BUSY');
-    const seen = this.#firstAsked(meaningOf(group), now);
-    this.#database
-      .prepare('INSERT INTO urgent (id, seen, body) VALUES (?, ?, ?)')
-      .run(id, seen, body);
+    const seen = transaction(this.#database, () => {
+      const first = this.#firstAsked(meaningOf(group), now);
+      this.#database
+        .prepare('INSERT INTO urgent (id, seen, body) VALUES (?, ?, ?)')
+        .run(id, first, body);
+      return first;
+    });
     this.#waiting.set(id, { id, group, body, seen });
     for (const wake of this.#listeners) wake();
     return true;
@@ -115,14 +118,26 @@ export class UrgentStatements {
 
   // What is ordered waits no more, and what the state refuses now nobody can be asked to order.
   #sweep(): void {
-    for (const { id, group } of this.#waiting.values()) {
-      const ordered = this.#isOrdered(group);
-      if (!ordered && refusal(this.#replica, group) === undefined) continue;
-      this.#waiting.delete(id);
-      if (ordered)
-        this.#database.prepare('DELETE FROM urgent_asked WHERE meaning = ?').run(meaningOf(group));
-      this.#database.prepare('DELETE FROM urgent WHERE id = ?').run(id);
+    const over = this.waiting()
+      .map((waiting) => ({ ...waiting, ordered: this.#isOrdered(waiting.group) }))
+      .filter(({ ordered, group }) => ordered || refusal(this.#replica, group) !== undefined);
+    if (over.length === 0) return;
+    for (const { id } of over) this.#waiting.delete(id);
+    try {
+      transaction(this.#database, () => {
+        for (const { id, group, ordered } of over) this.#drop(id, ordered ? group : undefined);
+      });
+    } catch (error) {
+      // Without room for that they stay on the disk, and are swept away at the next start.
+      if (codeOf(error)?.startsWith('DATABASE_') !== true) throw error;
     }
+  }
+
+  #drop(id: string, ordered: readonly Transaction[] | undefined): void {
+    const database = this.#database;
+    if (ordered)
+      database.prepare('DELETE FROM urgent_asked WHERE meaning = ?').run(meaningOf(ordered));
+    database.prepare('DELETE FROM urgent WHERE id = ?').run(id);
   }
 
   /** What waits, in the order in which it came. */
