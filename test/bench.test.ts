@@ -20,7 +20,16 @@ test('every figure of the bench can be measured', () => {
       rows: readonly { bench: string; name: string; value: number; unit: string }[];
     };
     const benches = new Set(rows.map(({ bench }) => bench));
-    for (const name of ['registrations', 'proofs', 'latest', 'images', 'publish', 'size', 'disk'])
+    for (const name of [
+      'registrations',
+      'proofs',
+      'latest',
+      'images',
+      'publish',
+      'size',
+      'disk',
+      'overload',
+    ])
       assert.ok(benches.has(name), name);
     for (const { name, value } of rows) assert.ok(Number.isFinite(value) && value > 0, name);
   } finally {

@@ -1,4 +1,5 @@
 /** A network of real node processes in a temporary folder, for the bench. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,15 +26,12 @@ export interface BenchNetwork extends AsyncDisposable {
   config(name: string): string;
 }
 
-/** Makes the network, then starts its nodes; `prepare` may write into a node's data folder before. */
+/** Makes the network, then starts its nodes. */
 export async function startBenchNetwork(options: {
   readonly operators: number;
   readonly env?: Readonly<Record<string, string>>;
-  readonly prepare?: (made: {
-    readonly folder: string;
-    readonly genesis: Genesis;
-    readonly plan: NetworkPlan;
-  }) => Promise<void>;
+  /** Fields of every node's configuration; one client may send as much as it likes unless they say otherwise. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }): Promise<BenchNetwork> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'firmament-bench-'));
@@ -44,7 +42,10 @@ export async function startBenchNetwork(options: {
     folder,
     Math.floor(Date.now() / 1000),
   );
-  await options.prepare?.({ folder, genesis, plan });
+  for (const path of configs.values()) {
+    const config = JSON.parse(readFileSync(path, 'utf8')) as object;
+    writeFileSync(path, JSON.stringify({ ...config, rate: null, ...options.config }));
+  }
   const nodes: RunningCommand[] = [];
   const started = await Promise.all(
     [...configs].map(async ([name, config]) => {

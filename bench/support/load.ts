@@ -1,4 +1,5 @@
 /** Registrations signed in advance, and sending them with so many in flight. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeGroup, decodeRegistered, REGISTRATIONS } from '../../src/api/registration.ts';
 import { declareStatement, registerStatement } from '../../src/author/statements.ts';
 import { leafHash } from '../../src/log/merkle.ts';
@@ -9,6 +10,8 @@ import type { Statement } from '../../src/registry/statement.ts';
 import { fixtureAuthor, fixtureLine } from '../../src/testing/fixture.ts';
 import { fixtureRelease } from '../../src/testing/release-fixture.ts';
 import { openConnection, post, type Answer, type Connection } from './connection.ts';
+
+const RETRY_MS = 20;
 
 interface Registration {
   readonly statement: Statement;
@@ -62,12 +65,21 @@ export interface Sent {
 }
 
 /** Enrols every lane, then sends all that it has, a lane a connection, for at most `seconds`. */
-export async function send(port: number, lanes: readonly Lane[], seconds: number): Promise<Sent> {
+export async function send(
+  port: number,
+  lanes: readonly Lane[],
+  seconds: number,
+  enrolAtOnce = lanes.length,
+): Promise<Sent> {
   const connections = await Promise.all(lanes.map(() => openConnection(port)));
   try {
-    const enrolled = await Promise.all(
-      lanes.map((lane, i) => (connections[i] as Connection).request(lane.enrolment)),
-    );
+    const enrolled: Answer[] = [];
+    for (let from = 0; from < lanes.length; from += enrolAtOnce) {
+      const some = lanes
+        .slice(from, from + enrolAtOnce)
+        .map((lane, i) => (connections[from + i] as Connection).request(lane.enrolment));
+      enrolled.push(...(await Promise.all(some)));
+    }
     const refused = enrolled.find(({ status }) => status >= 300);
     if (refused) throw new Error(`an author was refused: ${Buffer.from(refused.body).toString()}`);
     const answers: { statement: Statement; answer: Answer }[] = [];
@@ -78,17 +90,18 @@ export async function send(port: number, lanes: readonly Lane[], seconds: number
     let ended = began;
     await Promise.all(
       lanes.map(async (lane, i) => {
-        for (const { statement, request: bytes } of lane.registrations) {
-          const sent = performance.now();
-          if (sent >= until) return;
+        for (let next = 0; next < lane.registrations.length && performance.now() < until;) {
+          const { statement, request: bytes } = lane.registrations[next] as Registration;
+          const asked = performance.now();
           const answer = await (connections[i] as Connection).request(bytes);
           ended = performance.now();
-          if (answer.status !== 201) {
-            others[answer.status] = (others[answer.status] ?? 0) + 1;
-            continue;
-          }
-          latencies.push(ended - sent);
-          answers.push({ statement, answer });
+          if (answer.status === 201) {
+            latencies.push(ended - asked);
+            answers.push({ statement, answer });
+          } else others[answer.status] = (others[answer.status] ?? 0) + 1;
+          // Whoever is sent away comes again soon, and not as late as it is told.
+          if (answer.status === 503) await sleep(RETRY_MS);
+          else next++;
         }
       }),
     );
