@@ -53,12 +53,10 @@ export function apiRoutes(app: App, parts: ApiParts): void {
     return { device: request.params.id, group };
   });
   app.get('/v1/releases', async () =>
-    parts.releases
-      .list()
-      .map(({ envelope: _envelope, sequence, ...release }) => ({
-        ...release,
-        sequence: String(sequence),
-      })),
+    parts.releases.list().map(({ envelope: _envelope, sequence, ...release }) => ({
+      ...release,
+      sequence: String(sequence),
+    })),
   );
   app.get<{ Querystring: { device?: string } }>('/v1/offers', async (request) =>
     parts.offers.list(request.query.device),
