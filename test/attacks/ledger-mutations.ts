@@ -44,7 +44,7 @@ export const LEDGER_MUTATIONS: readonly Mutation[] = [
   ...mutations('T12', REPLICA, 'test/attacks/T12-orderer.test.ts', [
     ['if (this.#halt)\n', 'if (this.#halt && false)\n'],
     ['equal(block.networkId, this.genesis.networkId)', 'true'],
-    ['      equal(block.previous, this.newest.hash),', '      true,'],
+    ["check(equal(block.previous, this.newest.hash), 'BLOCK_MALFORMED', OTHER_HISTORY);", ''],
     ['check(block.time >= this.newest.time,', 'check(true,'],
     ['check(block.size === closed.size,', 'check(true,'],
     ['check(equal(block.root, closed.root),', 'check(true,'],

@@ -121,6 +121,8 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutations('T12', REPLICA, T12, [
     ['if (isKey(inForce)) return', 'if (true) return'],
+    ["check(this.#isOrderers(block.height), 'BLOCK_SIGNER', OTHER_HISTORY);", ''],
+    ["check(!this.#isOthersEnd(block), 'LEDGER_OUT_OF_ORDER', OTHER_HISTORY);", ''],
     ['next !== undefined && isKey(next)', 'next !== undefined'],
     ['!appointed || run.transactions[0] === groups[0]?.[0]', 'true'],
     [
@@ -133,7 +135,10 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
     ['this.#rootAt(before.epoch.policyVersion)', 'policyInForce(this.committed)'],
   ]),
   ...mutations('T12', 'src/ledger/rival-history.ts', T12, [
-    ['nextRoot(root, parseStatement(change));', ''],
+    [
+      'if (isLater) nextRoot(root, parseStatement(change));',
+      'if (isLater) isOrdered(replica, change);',
+    ],
     ['if (first && from <= replica.head().height) replica.supersede(first, acknowledged());', ''],
   ]),
   ...mutations('T12', 'src/node/appointment.ts', T12, [
@@ -142,7 +147,10 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
       "check(appointed !== undefined && equal(appointed.node.spki, spki), 'NODE_TAKEOVER_INVALID');",
       '',
     ],
-    ["this.#database.prepare('INSERT OR REPLACE INTO appointment VALUES (0, ?)').run(bytes);", ''],
+    [
+      ".prepare('INSERT OR REPLACE INTO appointment VALUES (0, ?)').run(bytes)",
+      ".prepare('SELECT ?').get(bytes)",
+    ],
     ['for (const wake of this.#listeners) wake();', ''],
   ]),
   ...mutations('T12', 'src/node/duty.ts', T12, [
