@@ -5,8 +5,8 @@ import { createMetrics } from './metrics.ts';
 test('the text is what Prometheus reads', () => {
   const metrics = createMetrics();
   const asked = metrics.counter('asked_total', 'How often\nit was asked.', ['path', 'code']);
-  let size: number | undefined;
-  metrics.gauge('size', 'How large it is.', () => size);
+  const now: { size?: number } = {};
+  metrics.gauge('size', 'How large it is.', () => now.size);
   const seconds = metrics.histogram('took_seconds', 'How long it took.', [0.1, 1], ['path']);
   assert.equal(metrics.text(), '\n');
   asked.add(['/a', 'A "quote"\\']);
@@ -14,7 +14,7 @@ test('the text is what Prometheus reads', () => {
   seconds.observe(0.05, ['/a']);
   seconds.observe(0.5, ['/a']);
   seconds.observe(5, ['/a']);
-  size = 7;
+  now.size = 7;
   assert.deepEqual(metrics.text().split('\n'), [
     '# HELP asked_total How often\\nit was asked.',
     '# TYPE asked_total counter',

@@ -69,7 +69,7 @@ async function describe(directory: string): Promise<Readonly<Record<string, unkn
     const said: unknown = JSON.parse(await readFile(join(directory, DESCRIPTION), 'utf8'));
     const right = typeof said === 'object' && said !== null && 'format' in said;
     check(right && said.format === FORMAT, 'NODE_BACKUP_INVALID', `no ${FORMAT}`);
-    return said as Readonly<Record<string, unknown>>;
+    return said;
   } catch (cause) {
     if (cause instanceof FirmamentError) throw cause;
     return fail('NODE_BACKUP_INVALID', `${directory} is no finished backup`, {}, cause);
