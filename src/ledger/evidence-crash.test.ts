@@ -44,3 +44,16 @@ for (const when of ['before', 'after'] as const)
     assert.equal(replica.evidence().length, 1);
     assert.throws(() => replica.append(orderer.block(1)), { code: 'LEDGER_HALTED' });
   });
+
+test('a disk that lost rows is the own fault, and no lie of the orderer', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'firmament-evidence-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const database = openDatabase(join(folder, 'ledger.db'));
+  t.after(() => database.close());
+  openReplica(database, network.genesis);
+  database.exec('DELETE FROM log_node');
+  const replica = openReplica(database, network.genesis);
+  assert.throws(() => replica.append(orderer.block(1)), { code: 'LEDGER_HEIGHT_UNKNOWN' });
+  assert.equal(replica.halted(), undefined);
+  assert.equal(replica.evidence().length, 0);
+});

@@ -35,6 +35,9 @@ import { pruneMap } from './map-tables.ts';
 import { committedView } from './record-tables.ts';
 import { prepareTables, setMeta } from './schema.ts';
 
+// This node's own disk, full or damaged: no block says anything that could bring these about.
+const OWN_FAULT = /^(?:DATABASE_.*|LEDGER_HEIGHT_UNKNOWN|LOG_NODE_MISSING|LOG_MAP_PAGE_CORRUPT)$/;
+
 export type Outcome =
   | { readonly placements: readonly Placement[] }
   | { readonly refused: FirmamentError };
@@ -197,7 +200,7 @@ export class Replica extends CommittedLedger {
     } catch (error) {
       // What another orderer signed, which was followed by nobody else, contradicts this one without a lie of its own.
       check(!this.#isOthersEnd(block), 'LEDGER_OUT_OF_ORDER', OTHER_HISTORY);
-      if (error instanceof FirmamentError && !error.code.startsWith('DATABASE_'))
+      if (error instanceof FirmamentError && !OWN_FAULT.test(error.code))
         return this.#lie(bytes, block.height, error);
       throw error;
     }

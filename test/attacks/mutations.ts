@@ -1,3 +1,4 @@
+import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
@@ -41,6 +42,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...NODE_MUTATIONS,
   ...OPERATION_MUTATIONS,
   ...DEMO_MUTATIONS,
+  ...CRASH_MUTATIONS,
   ...edits('T03', 'src/registry/line.ts', 'test/attacks/T03-lines.test.ts', [
     [
       'concat(line.author, line.vendor, line.class, utf8(line.track))',
