@@ -153,6 +153,25 @@ export function readOperator(path: string): Operator {
   };
 }
 
+/** What `readOperator` reads. */
+export function encodeOperator({ name, kind, governance, nodes }: Operator): string {
+  const json = {
+    name,
+    kind,
+    governance: hex(governance),
+    nodes: nodes.map((node) => ({
+      name: node.name,
+      roles: node.roles,
+      url: node.url,
+      spki: hex(node.spki),
+      cosigner: hex(node.cosigner.bytes),
+      receipt: hex(node.receipt.bytes),
+      statement: hex(node.statement.bytes),
+    })),
+  };
+  return `${JSON.stringify(json, null, 2)}\n`;
+}
+
 function nodeOf(value: unknown): PolicyNode {
   const json = objectOf(value, 'a node');
   const roles = json['roles'];

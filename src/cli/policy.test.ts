@@ -5,8 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeKey } from '../cose/key.ts';
 import { hex } from '../bytes.ts';
+import { readNodeConfig, readNodeKeys } from '../node/config.ts';
+import { startNode } from '../node/node.ts';
 import { parseRoot } from '../registry/root.ts';
 import { fixtureKey } from '../testing/fixture.ts';
+import { freePorts } from '../testing/free-ports.ts';
+import { SILENT } from '../testing/ledger-fixture.ts';
+import { testAuthor } from '../testing/network-author.ts';
 import { startTestNetwork } from '../testing/network.ts';
 import { policy } from './policy.ts';
 
@@ -109,4 +114,40 @@ test('operators come and go by files; what T09 forbids is refused before anybody
   await writeFile(at('east'), JSON.stringify({ ...operator, governance: '00' }));
   assert.notEqual((await propose('seven', ...east)).code, 0);
   assert.equal((await readFile(at('one'), 'utf8')).includes('governance.key'), false);
+});
+
+test('an operator joins: its keys by a command, its node reads on to the policy that lists it, and cosigns', async () => {
+  await using network = await startTestNetwork({ receiptWaitMs: 1_000 });
+  const at = (name: string): string => join(network.folder, name);
+  const key = (name: string): string => join(network.folder, 'network', name, 'governance.key');
+  const [port] = await freePorts(1);
+  const node = {
+    name: 'n1',
+    roles: ['general', 'retrieval', 'registration'],
+    url: `https://127.0.0.1:${port}`,
+    host: '127.0.0.1',
+    port,
+  };
+  await writeFile(at('plan'), JSON.stringify({ name: 'e', kind: 'non-author', nodes: [node] }));
+  const genesis = join(network.folder, 'network', 'genesis.cbor');
+  const made = await run('operator', at('plan'), at('east'), '--genesis', genesis);
+  assert.equal(made.code, 0, JSON.stringify(made.error));
+  const config = readNodeConfig((made.out['nodes'] as Record<string, string>)['e/n1'] as string);
+  const options = { clock: network.clock, logger: SILENT };
+  const start = () => startNode(config, readNodeKeys(config.keys), options);
+  // Nobody has agreed yet.
+  await assert.rejects(start(), { code: 'NODE_CONFIG' });
+  const author = await testAuthor(network);
+  const proposal = ['--root', network.rootFile, '--out', at('change'), '--quorum', '4'];
+  await run('propose', ...proposal, '--add-operator', String(made.out['operator']));
+  for (const name of ['a', 'b', 'c'])
+    await run('approve', at('change'), '--operator', name, '--key', key(name));
+  const submitted = await run('submit', at('change'), '--operator', 'a', '--key', key('a'));
+  assert.equal(submitted.code, 0, JSON.stringify(submitted.error));
+  await using joined = await start();
+  await author.declare('after');
+  // Without a's node the new one is needed for k = 4.
+  await network.stop('a/n1');
+  await author.declare('without a');
+  assert.deepEqual(joined.health().quorum?.operators, ['b', 'c', 'd', 'e']);
 });

@@ -1,10 +1,14 @@
 /** `firmament policy ...`: operators change the network's policy together (T08), and appoint another orderer (T12). */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { hex } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
+import { parseOperatorPlan } from '../node/plan.ts';
+import { createOperator } from '../node/setup.ts';
 import { submitPolicy } from '../node/submit-policy.ts';
+import { parseGenesis } from '../registry/genesis.ts';
 import { approvePolicy, nextRoot, policyStatement } from '../registry/policy-change.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import type { Statement } from '../registry/statement.ts';
@@ -14,10 +18,12 @@ import {
   onlyPositional,
   readArguments,
   runVerb,
+  wrong,
   type Arguments,
 } from './arguments.ts';
 import type { Io } from './io.ts';
 import {
+  encodeOperator,
   encodeProposal,
   propose as proposed,
   readChanges,
@@ -32,6 +38,7 @@ const USAGE = `Usage: firmament policy propose --root FILE --out PROPOSAL [CHANG
        firmament policy approve PROPOSAL --operator NAME --key GOVERNANCE.key
        firmament policy submit PROPOSAL --operator NAME --key GOVERNANCE.key [--timeout SECONDS]
        firmament policy show FILE [--json]
+       firmament policy operator PLAN.json DIRECTORY --genesis FILE
 
 propose  writes the next policy. FILE is the root in force (GET /v1/root of a node that you believe). CHANGES:
            --orderer OPERATOR/NODE, --quorum N, --threshold N, --copies N, --copies-elsewhere N, --max-age S,
@@ -40,10 +47,12 @@ propose  writes the next policy. FILE is the root in force (GET /v1/root of a no
 approve  shows what changes and adds an operator's approval to the file
 submit   signs the change and hands it to the nodes, then waits until it is in force. When the orderer is gone, the
            node that the change appoints takes over
+operator makes the keys and folders of an operator that joins (PLAN.json: one of the member list of "network init");
+         DIRECTORY/NAME/operator.json is what --add-operator reads
 show     prints a root, or a proposal with what it changes and who approved`;
 
 export function policy(args: readonly string[], io: Io): Promise<number> {
-  return runVerb('policy', USAGE, { propose, approve, submit, show }, args, io);
+  return runVerb('policy', USAGE, { propose, approve, submit, show, operator }, args, io);
 }
 
 const COUNTS = [
@@ -126,6 +135,24 @@ async function submit(args: readonly string[], io: Io): Promise<void> {
 
 function entryOf({ entry }: Statement): string {
   return hex(entry);
+}
+
+async function operator(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['genesis']);
+  const [file, directory, ...rest] = given.positionals;
+  if (file === undefined || directory === undefined || rest.length > 0)
+    return wrong('PLAN.json and a folder are needed');
+  const planned = parseOperatorPlan(readFileSync(file, 'utf8'));
+  const genesis = parseGenesis(new Uint8Array(readFileSync(given.required('genesis'))));
+  const made = await createOperator(planned, directory, genesis);
+  const path = join(directory, made.operator.name, 'operator.json');
+  writeFileSync(path, encodeOperator(made.operator), { flag: 'wx' });
+  answer(
+    io,
+    given,
+    [path, ...[...made.configs].map(([name, config]) => `${name}: firmament node start ${config}`)],
+    { operator: path, nodes: Object.fromEntries(made.configs) },
+  );
 }
 
 async function show(args: readonly string[], io: Io): Promise<void> {

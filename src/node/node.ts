@@ -24,6 +24,7 @@ import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
 import { Bell } from './bell.ts';
+import { catchUp } from './catch-up.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
 import { cosign, exchange } from './cosigning.ts';
 import { Engine } from './engine.ts';
@@ -79,9 +80,10 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
   }));
   const replica = openReplica(ledgerDatabase, genesis);
   const root = rootOf(replica);
-  const self = ownEntry(root(), config, keys);
   const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: PER_PEER }));
   const peers = new Peers(client, root, config.node, stop.signal);
+  await catchUp(replica, peers, () => isListed(root(), config, keys), logger);
+  const self = ownEntry(root(), config, keys);
   const heads = new Heads(replica, root, config.node, clock);
   let { version } = root().policy;
   replica.onHead(() => {
@@ -243,6 +245,15 @@ function rootOf(replica: Replica): () => Root {
     }
     return root;
   };
+}
+
+function isListed(root: Root, config: NodeConfig, keys: NodeKeys): boolean {
+  try {
+    return ownEntry(root, config, keys).name === config.node;
+  } catch (error) {
+    if (codeOf(error) === 'NODE_CONFIG') return false;
+    throw error;
+  }
 }
 
 /** The node's own entry in the policy, with the keys that it lists. Errors: NODE_CONFIG. */

@@ -36,6 +36,11 @@ export function parsePlan(text: string): NetworkPlan {
   };
 }
 
+/** One operator of the member list, by itself. Errors: NODE_CONFIG. */
+export function parseOperatorPlan(text: string): PlannedOperator {
+  return parseOperator(parseJson(text));
+}
+
 function parseOperator(value: unknown): PlannedOperator {
   const operator = object(value, 'an operator', ['name', 'kind', 'nodes']);
   return {
@@ -71,19 +76,31 @@ function parseJson(text: string): unknown {
 }
 
 function object(value: unknown, what: string, fields: readonly string[]): Json {
-  check(typeof value === 'object' && value !== null && !Array.isArray(value), 'NODE_CONFIG', `${what} is no object`);
+  check(
+    typeof value === 'object' && value !== null && !Array.isArray(value),
+    'NODE_CONFIG',
+    `${what} is no object`,
+  );
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
-  check(unknown === undefined, 'NODE_CONFIG', `${what} has an unknown field "${unknown}"; known: ${fields.join(', ')}`);
+  check(
+    unknown === undefined,
+    'NODE_CONFIG',
+    `${what} has an unknown field "${unknown}"; known: ${fields.join(', ')}`,
+  );
   return value as Json;
 }
 
 function list(value: unknown, what: string): readonly unknown[] {
-  return Array.isArray(value) ? (value as readonly unknown[]) : fail('NODE_CONFIG', `"${what}" is no list`);
+  return Array.isArray(value)
+    ? (value as readonly unknown[])
+    : fail('NODE_CONFIG', `"${what}" is no list`);
 }
 
 function string(json: Json, field: string): string {
   const value = json[field];
-  return typeof value === 'string' ? value : fail('NODE_CONFIG', `"${field}" is missing or no text`);
+  return typeof value === 'string'
+    ? value
+    : fail('NODE_CONFIG', `"${field}" is missing or no text`);
 }
 
 function whole(json: Json, field: string): number {
@@ -94,5 +111,8 @@ function whole(json: Json, field: string): number {
 }
 
 function oneOf<const T extends string>(value: unknown, allowed: readonly T[], what: string): T {
-  return allowed.find((option) => option === value) ?? fail('NODE_CONFIG', `"${what}" is one of ${allowed.join(', ')}`);
+  return (
+    allowed.find((option) => option === value) ??
+    fail('NODE_CONFIG', `"${what}" is one of ${allowed.join(', ')}`)
+  );
 }

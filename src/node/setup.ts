@@ -69,9 +69,14 @@ export interface MadeNetwork {
  * Writes a network into `directory`: genesis.cbor, root.cbor, and OPERATOR/ with governance.key and NODE/ with
  * config.json and keys.json. `time` in POSIX seconds. Errors: POLICY_*.
  */
-export async function createNetwork(plan: NetworkPlan, directory: string, time: number): Promise<MadeNetwork> {
+export async function createNetwork(
+  plan: NetworkPlan,
+  directory: string,
+  time: number,
+): Promise<MadeNetwork> {
   const operators: MadeOperator[] = [];
-  for (const planned of plan.operators.toSorted(byName)) operators.push(await makeOperator(planned));
+  for (const planned of plan.operators.toSorted(byName))
+    operators.push(await makeOperator(planned));
   const genesis = createGenesis(time, policyOf(plan, operators));
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'genesis.cbor'), genesis.bytes);
@@ -82,6 +87,20 @@ export async function createNetwork(plan: NetworkPlan, directory: string, time: 
     for (const [name, path] of writeOperator(operator, directory, genesis)) configs.set(name, path);
   }
   return { genesis, configs, rootFile };
+}
+
+/**
+ * Keys and folders of an operator that joins a network: DIRECTORY/OPERATOR as `createNetwork` writes it. Answers what the
+ * others are told of it, and the configuration file of each node.
+ */
+export async function createOperator(
+  planned: PlannedOperator,
+  directory: string,
+  genesis: Genesis,
+): Promise<{ readonly operator: Operator; readonly configs: ReadonlyMap<string, string> }> {
+  const made = await makeOperator(planned);
+  const configs = new Map(writeOperator(made, directory, genesis));
+  return { operator: policyOperator(made), configs };
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
@@ -131,21 +150,23 @@ function policyOperator({ planned, governance, nodes }: MadeOperator): Operator 
     name: planned.name,
     kind: planned.kind,
     governance: encodeKey(governance.publicKey),
-    nodes: nodes.map(
-      (node): PolicyNode => ({
-        name: node.planned.name,
-        roles: node.planned.roles.toSorted(),
-        url: node.planned.url,
-        spki: node.tls.spkiSha256,
-        cosigner: node.cosigner.publicKey,
-        receipt: node.receipt.publicKey,
-        statement: node.statement.publicKey,
-      }),
-    ),
+    nodes: nodes.map((node): PolicyNode => ({
+      name: node.planned.name,
+      roles: node.planned.roles.toSorted(),
+      url: node.planned.url,
+      spki: node.tls.spkiSha256,
+      cosigner: node.cosigner.publicKey,
+      receipt: node.receipt.publicKey,
+      statement: node.statement.publicKey,
+    })),
   };
 }
 
-function writeOperator(operator: MadeOperator, directory: string, genesis: Genesis): readonly [string, string][] {
+function writeOperator(
+  operator: MadeOperator,
+  directory: string,
+  genesis: Genesis,
+): readonly [string, string][] {
   const home = join(directory, operator.planned.name);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   writeSecret(join(home, 'governance.key'), encodePrivateKey(operator.governance));
