@@ -62,7 +62,7 @@ export function parseEnvelope(
     'SUIT_TOO_LARGE',
     `an envelope has at most ${MAX_ENVELOPE_BYTES} bytes`,
   );
-  const own = Uint8Array.from(bytes);
+  const own = new Uint8Array(bytes);
   const item = parseItem(own, 'envelope');
   const tagged = item.kind === 'tag';
   check(

@@ -91,7 +91,7 @@ export function parseManifest(
     `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`,
   );
   // A copy: what is checked here stays so, whatever the caller does to its bytes.
-  const own = Uint8Array.from(manifestBytes);
+  const own = new Uint8Array(manifestBytes);
   const bstr = asBytes(parseItem(own, 'manifest', options.offset ?? 0), 'manifest');
   const map = asMap(parseItem(bstr.value, 'manifest', bstr.contentStart), 'manifest');
   const members = readMembers(map);
