@@ -279,6 +279,7 @@ export const CODES = {
   ENROLMENT_CODE_INVALID: 'the enrolment code is unknown, spent, expired or for another model',
   ENROLMENT_CSR_INVALID: 'the certificate request is not valid, or its key is not its own',
   ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
+  ENROLMENT_ANSWER_INVALID: "the gateway's answer does not fit what was asked of it",
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',
@@ -349,6 +350,8 @@ export const CODES = {
   DEVICE_FIRMWARE_SILENT:
     'the firmware did not start, or does not answer the health check as it should',
   DEVICE_CANCELLED: 'the device was told to stop',
+  DEVICE_NOT_ENROLLED: 'the device is enrolled at no gateway',
+  DEVICE_BATTERY_LOW: 'the battery is too low to begin an update',
 } as const satisfies Record<string, string>;
 
 export type Code = keyof typeof CODES;

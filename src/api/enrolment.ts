@@ -38,6 +38,9 @@ export interface EnrolmentAnswer {
   readonly https: string;
 }
 
+/** Bytes of a request's body. */
+export const MAX_ENROLMENT = 16_384;
+const LABEL = /^[^\p{C}]{1,64}$/u;
 const PREFIX = 'firmament-enrol:1?';
 const MAX_TEXT = 1024;
 
@@ -74,5 +77,60 @@ export function parseBundle(text: string): EnrolmentBundle {
         passphrase: field('psk', /^[^\p{C}]{0,63}$/u),
       },
     }),
+  };
+}
+
+/** Reads the body of `POST /v1/enrolments`. Errors: NET_REQUEST_INVALID. */
+export function readEnrolmentRequest(body: unknown): EnrolmentRequest {
+  const { optional, required } = reader(body);
+  const csr = optional('csr', /^[^]{1,8192}$/);
+  const mac = optional('mac', /^[0-9a-fA-F:.-]{1,32}$/);
+  const name = optional('name', LABEL);
+  const tier = optional('tier', /^(?:certificate|psk)$/) === 'psk' ? 'psk' : 'certificate';
+  check(
+    (tier === 'psk') === (csr === undefined),
+    'NET_REQUEST_INVALID',
+    'a CSR goes with the certificate tier, and only with it',
+  );
+  return {
+    code: required('code', /^[^]{1,64}$/),
+    tier,
+    type: required('type', LABEL),
+    model: required('model', LABEL),
+    hardware: required('hardware', LABEL),
+    ...(csr !== undefined && { csr }),
+    ...(mac !== undefined && { mac }),
+    ...(name !== undefined && { name }),
+  };
+}
+
+/** Reads the body of `POST /v1/renewals`: the CSR, PEM. Errors: NET_REQUEST_INVALID. */
+export function readRenewalRequest(body: unknown): string {
+  return reader(body).required('csr', /^[^]{1,8192}$/);
+}
+
+interface BodyReader {
+  readonly optional: (key: string, pattern: RegExp) => string | undefined;
+  readonly required: (key: string, pattern: RegExp) => string;
+}
+
+function reader(body: unknown): BodyReader {
+  check(
+    typeof body === 'object' && body !== null && !Array.isArray(body),
+    'NET_REQUEST_INVALID',
+    'not a JSON object',
+  );
+  const fields = body as Readonly<Record<string, unknown>>;
+  const optional = (key: string, pattern: RegExp): string | undefined => {
+    const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    if (value === undefined) return undefined;
+    return typeof value === 'string' && pattern.test(value)
+      ? value
+      : fail('NET_REQUEST_INVALID', `"${key}" is not valid`);
+  };
+  return {
+    optional,
+    required: (key, pattern) =>
+      optional(key, pattern) ?? fail('NET_REQUEST_INVALID', `"${key}" is missing`),
   };
 }

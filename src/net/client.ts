@@ -4,7 +4,7 @@ import type { ClientRequest as NodeRequest, IncomingHttpHeaders, IncomingMessage
 import { concat } from '../bytes.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
 import { PinnedAgent } from './pinned-agent.ts';
-import type { PinnedRequestOptions } from './pinned-agent.ts';
+import type { PinnedRequestOptions, ServerTrust } from './pinned-agent.ts';
 import { PROBLEM_MAX_BYTES, problemError } from './problem.ts';
 import type { TlsCredentials } from './tls.ts';
 
@@ -28,8 +28,14 @@ export const DEFAULT_TIMEOUTS: ClientTimeouts = {
 };
 
 export interface ClientOptions {
-  /** SHA-256 of the server's TLS key (SPKI): one for every origin, or by origin (`https://host:port`). */
-  readonly pins: Uint8Array | ((origin: string) => Uint8Array | undefined);
+  /**
+   * SHA-256 of the server's TLS key (SPKI): one for every origin, or by origin (`https://host:port`); or `root`,
+   * SHA-256 of the root certificate (DER) under which each server has a certificate for its address.
+   */
+  readonly pins:
+    | Uint8Array
+    | ((origin: string) => Uint8Array | undefined)
+    | { readonly root: Uint8Array };
   /** Shown to servers that ask for a client certificate. */
   readonly credentials?: TlsCredentials;
   readonly timeouts?: Partial<ClientTimeouts>;
@@ -67,7 +73,7 @@ export interface ClientStream extends AsyncDisposable {
 /**
  * Both calls throw the remote's own code when it refuses with a problem document that names one of ours, with
  * `status` and `retryAfter` (seconds) in the details; else NET_REMOTE_REFUSED (redirects too: none is followed),
- * NET_PIN_MISMATCH, NET_UNREACHABLE, NET_TIMEOUT, NET_TOO_LARGE, NET_ABORTED, NET_REQUEST_INVALID.
+ * NET_PIN_MISMATCH, NET_SERVER_UNTRUSTED, NET_UNREACHABLE, NET_TIMEOUT, NET_TOO_LARGE, NET_ABORTED, NET_REQUEST_INVALID.
  */
 export interface Client extends AsyncDisposable {
   request(request: ClientRequest): Promise<ClientAnswer>;
@@ -90,14 +96,14 @@ export function createClient(options: ClientOptions): Client {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const agent = new PinnedAgent(options.credentials, timeouts.connect, 30_000);
   const turns = createTurns(options.perOrigin ?? 8);
-  const pins = options.pins;
-  const pinOf = typeof pins === 'function' ? pins : (): Uint8Array => pins;
+  const trustIn = trustOf(options.pins);
 
   const open = async (request: ClientRequest): Promise<Exchange> => {
     const url = parseUrl(request.url);
-    const pin = pinOf(url.origin);
-    if (!pin) fail('NET_PIN_MISMATCH', 'no key is pinned for this server', { origin: url.origin });
-    const exchange = await exchangeOnce(request, url, pin, agent, turns, timeouts);
+    const trust = trustIn(url.origin);
+    if (!trust)
+      fail('NET_PIN_MISMATCH', 'no key is pinned for this server', { origin: url.origin });
+    const exchange = await exchangeOnce(request, url, trust, agent, turns, timeouts);
     const { response } = exchange;
     const status = response.statusCode ?? 0;
     if ((status >= 200 && status < 300) || status === 304) return exchange;
@@ -131,6 +137,16 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
+function trustOf(pins: ClientOptions['pins']): (origin: string) => ServerTrust | undefined {
+  if (typeof pins === 'function')
+    return (origin) => {
+      const sha256 = pins(origin);
+      return sha256 && { by: 'key', sha256 };
+    };
+  return () =>
+    pins instanceof Uint8Array ? { by: 'key', sha256: pins } : { by: 'root', sha256: pins.root };
+}
+
 function parseUrl(text: string): URL {
   const url = URL.parse(text);
   if (!url || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
@@ -142,7 +158,7 @@ function parseUrl(text: string): URL {
 async function exchangeOnce(
   request: ClientRequest,
   url: URL,
-  pin: Uint8Array,
+  trust: ServerTrust,
   agent: PinnedAgent,
   turns: Turns,
   timeouts: ClientTimeouts,
@@ -174,7 +190,7 @@ async function exchangeOnce(
   const attempt = (): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       interrupt = reject;
-      current = send(request, url, pin, agent);
+      current = send(request, url, trust, agent);
       current.once('response', resolve).on('error', reject);
     });
   try {
@@ -195,11 +211,16 @@ async function exchangeOnce(
   }
 }
 
-function send(request: ClientRequest, url: URL, pin: Uint8Array, agent: PinnedAgent): NodeRequest {
+function send(
+  request: ClientRequest,
+  url: URL,
+  trust: ServerTrust,
+  agent: PinnedAgent,
+): NodeRequest {
   const body = request.body;
   const options: PinnedRequestOptions = {
     agent,
-    pin,
+    trust,
     method: request.method ?? 'GET',
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 443 : Number(url.port),

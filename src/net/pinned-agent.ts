@@ -1,4 +1,4 @@
-/** Keep-alive connections that carry nothing before the server has proven to hold the pinned key. */
+/** Keep-alive connections that carry nothing before the server has proven to be the one that is trusted. */
 import { Agent } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
@@ -6,18 +6,28 @@ import { connect, createSecureContext } from 'node:tls';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { equal } from '../bytes.ts';
 import { fail, FirmamentError } from '../errors.ts';
+import { serverFault } from './authority.ts';
 import { peerSpkiSha256 } from './tls.ts';
 import type { TlsCredentials } from './tls.ts';
 
+/**
+ * How a server is known: by SHA-256 of its TLS key (SPKI), or by SHA-256 of the root certificate (DER) that signed
+ * one for its address; 32 bytes.
+ */
+export interface ServerTrust {
+  readonly by: 'key' | 'root';
+  readonly sha256: Uint8Array;
+}
+
 /** What a request hands to the agent beside Node's own options. */
 export interface PinnedRequestOptions extends RequestOptions {
-  /** SHA-256 of the server's TLS key (SPKI), 32 bytes. */
-  readonly pin: Uint8Array;
+  readonly trust: ServerTrust;
 }
 
 /**
- * The server's certificate is self-signed, so no chain is checked: the key is, on every connection,
- * before the socket is given to a request. Sessions are never resumed: a resumed one shows no fresh proof.
+ * Node's own check of chains is off, since a pinned server's certificate is self-signed: the key or the root is
+ * checked, on every connection, before the socket is given to a request. Sessions are never resumed: a
+ * resumed one shows no fresh proof.
  */
 export class PinnedAgent extends Agent {
   readonly #context: SecureContext;
@@ -33,17 +43,18 @@ export class PinnedAgent extends Agent {
 
   /** Connections under different pins never share a pool: a changed pin needs a new handshake. */
   override getName(options?: RequestOptions): string {
-    const pin = (options as PinnedRequestOptions | undefined)?.pin;
-    return `${super.getName(options)}:${pin?.toHex() ?? ''}`;
+    const trust = (options as PinnedRequestOptions | undefined)?.trust;
+    return `${super.getName(options)}:${trust?.by ?? ''}:${trust?.sha256.toHex() ?? ''}`;
   }
 
   override createConnection(
     options: RequestOptions,
     created: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    const { host, port, servername, pin } = options as PinnedRequestOptions;
+    const { host: named, port, servername, trust } = options as PinnedRequestOptions;
+    const host = named ?? '127.0.0.1';
     const socket = connect({
-      host: host ?? '127.0.0.1',
+      host,
       port: Number(port),
       ...(servername && { servername }),
       secureContext: this.#context,
@@ -64,7 +75,7 @@ export class PinnedAgent extends Agent {
       this.#connectMs,
     );
     socket.once('error', settle).once('close', closed);
-    socket.once('secureConnect', () => settle(pinError(socket, pin)));
+    socket.once('secureConnect', () => settle(trustError(socket, trust, host)));
     return undefined;
   }
 
@@ -85,6 +96,13 @@ function secureContext(credentials: TlsCredentials | undefined): SecureContext {
   }
 }
 
+function trustError(socket: TLSSocket, trust: ServerTrust, host: string): FirmamentError | null {
+  if (socket.isSessionReused()) return new FirmamentError('NET_PIN_MISMATCH', 'a resumed session');
+  return trust.by === 'key'
+    ? pinError(socket, trust.sha256)
+    : rootError(socket, trust.sha256, host);
+}
+
 function pinError(socket: TLSSocket, pin: Uint8Array): FirmamentError | null {
   let presented: Uint8Array | undefined;
   try {
@@ -92,9 +110,19 @@ function pinError(socket: TLSSocket, pin: Uint8Array): FirmamentError | null {
   } catch (error) {
     return error as FirmamentError;
   }
-  if (presented && !socket.isSessionReused() && equal(presented, pin)) return null;
+  if (presented && equal(presented, pin)) return null;
   return new FirmamentError('NET_PIN_MISMATCH', undefined, {
     pinned: pin.toHex(),
     presented: presented?.toHex(),
   });
+}
+
+function rootError(socket: TLSSocket, rootSha256: Uint8Array, host: string): FirmamentError | null {
+  const now = Math.floor(Date.now() / 1000);
+  try {
+    const fault = serverFault(socket.getPeerX509Certificate(), rootSha256, host, now);
+    return fault === undefined ? null : new FirmamentError('NET_SERVER_UNTRUSTED', fault, { host });
+  } catch (cause) {
+    return new FirmamentError('NET_SERVER_UNTRUSTED', undefined, { host }, { cause });
+  }
 }

@@ -1,8 +1,11 @@
 /** HTTPS server: Fastify with our limits, raw bodies, problem+json and peers known by their TLS key. */
 import { constants } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CODES, fail, FirmamentError } from '../errors.ts';
@@ -64,6 +67,8 @@ export interface Server extends AsyncDisposable {
   readonly app: App;
   /** Answers the port. Errors: NET_LISTEN_FAILED. */
   listen(): Promise<number>;
+  /** New connections meet this certificate; those that are there go on. Errors: NET_CERTIFICATE_INVALID. */
+  replaceCertificate(tls: TlsCredentials): void;
   /** Takes no new requests, finishes those under way (`limits.grace`), then returns. */
   close(): Promise<void>;
 }
@@ -132,6 +137,13 @@ export function createServer(options: ServerOptions): Server {
       }
       return (app.server.address() as AddressInfo).port;
     },
+    replaceCertificate(tls) {
+      try {
+        app.server.setSecureContext({ ...secureOptions(tls) });
+      } catch (cause) {
+        fail('NET_CERTIFICATE_INVALID', undefined, {}, cause);
+      }
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -147,11 +159,7 @@ function httpsServer(
   try {
     server = createHttpsServer(
       {
-        cert: tls.certificatePem,
-        key: tls.privateKeyPem,
-        minVersion: 'TLSv1.2',
-        // a peer stays who it was at the handshake
-        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+        ...secureOptions(tls),
         // peers show self-signed certificates: the pin decides, not a chain
         requestCert: true,
         rejectUnauthorized: false,
@@ -173,6 +181,16 @@ function httpsServer(
     socket.once('close', () => sockets.delete(socket));
   });
   return server;
+}
+
+function secureOptions(tls: TlsCredentials): SecureContextOptions {
+  return {
+    cert: tls.certificatePem,
+    key: tls.privateKeyPem,
+    minVersion: 'TLSv1.2',
+    // a peer stays who it was at the handshake
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  };
 }
 
 function limitRate(
@@ -291,4 +309,12 @@ function readPeer(socket: Socket): Uint8Array | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The certificate that the client showed and holds the key of, whoever signed it; undefined when it showed none. */
+export function peerCertificate(request: {
+  readonly raw: { readonly socket: Socket };
+}): X509Certificate | undefined {
+  const { socket } = request.raw;
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
 }
