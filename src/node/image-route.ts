@@ -85,9 +85,20 @@ async function* readRange(
   candidate: Candidate,
   { start, end }: Range,
 ): AsyncGenerator<Uint8Array> {
-  for (let index = Math.floor(start / CHUNK); index * CHUNK < end; index++) {
+  const last = Math.floor((end - 1) / CHUNK);
+  let next = ahead(store, candidate, Math.floor(start / CHUNK));
+  for (let index = Math.floor(start / CHUNK); index <= last; index++) {
     const at = index * CHUNK;
-    const chunk = await store.chunk(candidate, index);
+    const chunk = await next;
+    // The next one is read and hashed while this one is on its way.
+    if (index < last) next = ahead(store, candidate, index + 1);
     yield chunk.subarray(Math.max(0, start - at), Math.min(chunk.length, end - at));
   }
+}
+
+function ahead(store: ImageStore, candidate: Candidate, index: number): Promise<Uint8Array> {
+  const chunk = store.chunk(candidate, index);
+  // A reader that leaves early does not ask for it.
+  chunk.catch(() => undefined);
+  return chunk;
 }
