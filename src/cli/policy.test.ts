@@ -35,8 +35,15 @@ test('three operators appoint another orderer once theirs is gone, by commands',
   const key = (name: string): string => join(network.folder, 'network', name, 'governance.key');
   await network.stop('d/n1');
   const proposed = await run(
-    ...['propose', '--root', network.rootFile, '--out', at('change')],
-    ...['--orderer', 'c/n1', '--max-age', '90000'],
+    'propose',
+    '--root',
+    network.rootFile,
+    '--out',
+    at('change'),
+    '--orderer',
+    'c/n1',
+    '--max-age',
+    '90000',
   );
   assert.deepEqual(proposed.out['changes'], [
     '- version: 1',

@@ -81,7 +81,7 @@ export class Engine {
         check(replica.halted() === undefined, 'LEDGER_HALTED');
         return running().submit(group);
       },
-      blocks: source.blocks,
+      blocks: (from, waitMs, signal) => source.blocks(from, waitMs, signal),
       status: () => running().status(),
       onHead: (listener) => replica.onHead(listener),
       [Symbol.asyncDispose]: async () => undefined,

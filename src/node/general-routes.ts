@@ -33,14 +33,22 @@ export interface Health {
   readonly roles: readonly string[];
   readonly height: number;
   readonly size: number;
-  readonly quorum: { readonly size: number; readonly time: number; readonly operators: readonly string[] } | null;
+  readonly quorum: {
+    readonly size: number;
+    readonly time: number;
+    readonly operators: readonly string[];
+  } | null;
   readonly halted?: { readonly code: string; readonly height: number };
   readonly frozen?: Frozen;
 }
 
 export function generalRoutes(app: App, parts: GeneralParts): void {
-  app.get('/v1/root', async (_request, reply) => reply.type('application/cbor').send(parts.root().bytes));
-  app.get('/v1/genesis', async (_request, reply) => reply.type('application/cbor').send(parts.genesis.bytes));
+  app.get('/v1/root', async (_request, reply) =>
+    reply.type('application/cbor').send(parts.root().bytes),
+  );
+  app.get('/v1/genesis', async (_request, reply) =>
+    reply.type('application/cbor').send(parts.genesis.bytes),
+  );
   app.get<{ Querystring: { from?: string } }>(POLICIES, async (request, reply) => {
     const { from = '2' } = request.query;
     check(/^\d{1,15}$/.test(from), 'API_QUERY_INVALID');
@@ -50,10 +58,16 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
   app.get(OPENAPI, async (_request, reply) => reply.send(openapi()));
   app.get('/healthz', async (_request, reply) => {
     const health = healthOf(parts);
-    return reply.code(health.status === 'ok' ? 200 : 503).header('cache-control', 'no-store').send(health);
+    return reply
+      .code(health.status === 'ok' ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(health);
   });
   app.get('/checkpoint', async (_request, reply) =>
-    reply.header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(signedCheckpoint(parts)),
+    reply
+      .header('cache-control', 'no-store')
+      .type('text/plain; charset=utf-8')
+      .send(signedCheckpoint(parts)),
   );
   app.get<{ Params: { '*': string } }>('/tile/*', async (request, reply) => {
     const { level, index, width } = parseTilePath(`tile/${request.params['*']}`);
@@ -61,7 +75,9 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
     check(width <= tileWidth(level, index, size), 'NET_NOT_FOUND', 'the log has no such tile yet');
     const bytes =
       level === 'entries'
-        ? bundleBytes(Array.from({ length: width }, (_, i) => parts.replica.entry(index * TILE_WIDTH + i)))
+        ? bundleBytes(
+            Array.from({ length: width }, (_, i) => parts.replica.entry(index * TILE_WIDTH + i)),
+          )
         : tileBytes(parts.replica.logNodes(), level, index, width);
     return reply
       .header('cache-control', 'public, max-age=31536000, immutable')
@@ -82,7 +98,9 @@ export function healthOf({ name, roles, root, replica, heads, frozen }: GeneralP
     roles,
     height,
     size,
-    quorum: quorum ? { size: quorum.head.size, time: quorum.time, operators: quorum.operators } : null,
+    quorum: quorum
+      ? { size: quorum.head.size, time: quorum.time, operators: quorum.operators }
+      : null,
     ...(halt && { halted: { code: halt.code, height: halt.height } }),
     ...(freeze && { frozen: freeze }),
   };

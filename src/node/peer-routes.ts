@@ -50,25 +50,33 @@ export function peerRoutes(app: App, parts: PeerParts): void {
     check(isPeer(parts.root(), request), 'NODE_PEER_UNKNOWN');
   };
   const options = { onRequest: onlyPeers };
-  app.post(PEER_TRANSACTIONS, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
-    check(parts.orders(), 'NODE_ROLE', 'this node does not order');
-    const placements = await parts.ledger.submit(parseGroup(request.body as Uint8Array));
-    return reply.type('application/cbor').send(encodeOrdered(placements));
-  });
-  app.get<{ Querystring: { from?: string; wait?: string } }>(PEER_BLOCKS, options, async (request, reply) => {
-    const from = wholeNumber(request.query.from, 1);
-    const wait = Math.min(wholeNumber(request.query.wait, 0), MAX_WAIT_MS);
-    const over = new AbortController();
-    const end = (): void => over.abort();
-    reply.raw.once('close', end);
-    parts.stop.addEventListener('abort', end);
-    // A caller that left, or a node that stops, has no use for an error.
-    const blocks = await parts.ledger
-      .blocks(from, parts.stop.aborted ? 0 : wait, over.signal)
-      .catch((error: unknown) => (over.signal.aborted ? [] : Promise.reject(error as Error)))
-      .finally(() => parts.stop.removeEventListener('abort', end));
-    return reply.type('application/cbor').send(encodeBlocks(blocks));
-  });
+  app.post(
+    PEER_TRANSACTIONS,
+    { ...options, bodyLimit: MAX_REGISTRATION },
+    async (request, reply) => {
+      check(parts.orders(), 'NODE_ROLE', 'this node does not order');
+      const placements = await parts.ledger.submit(parseGroup(request.body as Uint8Array));
+      return reply.type('application/cbor').send(encodeOrdered(placements));
+    },
+  );
+  app.get<{ Querystring: { from?: string; wait?: string } }>(
+    PEER_BLOCKS,
+    options,
+    async (request, reply) => {
+      const from = wholeNumber(request.query.from, 1);
+      const wait = Math.min(wholeNumber(request.query.wait, 0), MAX_WAIT_MS);
+      const over = new AbortController();
+      const end = (): void => over.abort();
+      reply.raw.once('close', end);
+      parts.stop.addEventListener('abort', end);
+      // A caller that left, or a node that stops, has no use for an error.
+      const blocks = await parts.ledger
+        .blocks(from, parts.stop.aborted ? 0 : wait, over.signal)
+        .catch((error: unknown) => (over.signal.aborted ? [] : Promise.reject(error as Error)))
+        .finally(() => parts.stop.removeEventListener('abort', end));
+      return reply.type('application/cbor').send(encodeBlocks(blocks));
+    },
+  );
   app.post(PEER_STATEMENTS, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
     parts.urgent.keep(parseGroup(request.body as Uint8Array), parts.clock());
     return reply.code(204).send();

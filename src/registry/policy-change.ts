@@ -2,7 +2,7 @@
  * policy.change: the next policy, approved by operators of the one in force and of the next (T08). The registry and
  * every device check it alike (docs/spec/statement.md, "policy.change").
  */
-import { sha256, sign, verify } from '#crypto';
+import { sign, verify } from '#crypto';
 import { concat, equal, hex, utf8 } from '../bytes.ts';
 import { asArray, asBytes, asMap, asText, onlyKeys } from '../cbor/read.ts';
 import { decode } from '../cbor/decode.ts';
