@@ -86,7 +86,7 @@ async function measure(ledger: BigLedger, { say }: BenchOptions): Promise<Measur
 // In a process of its own: nothing is warm but the disk's cache.
 function opening(ledger: BigLedger): number {
   const config = readNodeConfig(ledger.configs.get(ledger.orderer) as string);
-  const program = join(import.meta.dirname, 'support/open-ledger.ts');
+  const program = join(import.meta.dirname, 'support/open-ledger.child.ts');
   const { stdout, stderr } = spawnSync(
     process.execPath,
     [program, join(config.data, 'ledger.db'), config.genesis],

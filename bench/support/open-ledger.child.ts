@@ -1,4 +1,4 @@
-/** Prints how many milliseconds it takes to open a ledger: `open-ledger.ts LEDGER_DB GENESIS`. */
+/** Prints how many milliseconds it takes to open a ledger: `open-ledger.child.ts LEDGER_DB GENESIS`. */
 import { readFileSync } from 'node:fs';
 import { openDatabase } from '../../src/database.ts';
 import { openReplica } from '../../src/ledger/replica.ts';
