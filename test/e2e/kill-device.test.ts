@@ -14,7 +14,7 @@ import { seeded, seedOf } from '../../src/testing/seeded.ts';
 const KILLS = 50;
 const AT_ONCE = 2;
 
-test(`a device killed ${KILLS} times`, { timeout: 240_000 }, async (t) => {
+test(`a device killed ${KILLS} times`, { timeout: 420_000 }, async (t) => {
   const random = seeded(seedOf((line) => t.diagnostic(line)));
   await using network = await startTestNetwork({ operators: 1 });
   const author = await testAuthor(network);

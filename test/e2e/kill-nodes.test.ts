@@ -13,7 +13,7 @@ import {
 import { openNetwork } from '../../src/author/network.ts';
 import { register, type Receipted } from '../../src/author/registration.ts';
 import { declareStatement, registerStatement } from '../../src/author/statements.ts';
-import { hex } from '../../src/bytes.ts';
+import { hex, text } from '../../src/bytes.ts';
 import { openDatabase, type Database } from '../../src/database.ts';
 import { codeOf } from '../../src/errors.ts';
 import { openReplica, type Replica } from '../../src/ledger/replica.ts';
@@ -53,6 +53,30 @@ class Network implements AsyncDisposable {
 
   async kill(name: string): Promise<void> {
     await this.#running.get(name)?.kill();
+  }
+
+  /** Until every node says the same size, twice in a row: nothing more is under way. */
+  async settled(): Promise<void> {
+    const nodes = nodesOf(this.root.policy);
+    await using client = createClient({
+      pins: (origin) => nodes.find(({ node }) => node.url === origin)?.node.spki,
+    });
+    let before = '';
+    for (let i = 0; i < 240; i++) {
+      const sizes = await Promise.all(
+        nodes.map(async ({ node }) => {
+          const answer = await client
+            .request({ url: `${node.url}/healthz`, maxBytes: 65_536 })
+            .catch(() => undefined);
+          return answer && (JSON.parse(text(answer.body)) as { size: number }).size;
+        }),
+      );
+      const all = [...new Set(sizes)].join(' ');
+      if (sizes[0] !== undefined && all === String(sizes[0]) && all === before) return;
+      before = all;
+      await sleep(250);
+    }
+    assert.fail(`the nodes stay apart: ${before}`);
   }
 
   async stop(): Promise<void> {
@@ -137,7 +161,7 @@ function opened(network: Network, name: string): { replica: Replica; database: D
   return { database, replica: openReplica(database, network.made.genesis) };
 }
 
-test(`orderer and followers killed ${KILLS} times each`, { timeout: 240_000 }, async (t) => {
+test(`orderer and followers killed ${KILLS} times each`, { timeout: 420_000 }, async (t) => {
   const random = seeded(seedOf((line) => t.diagnostic(line)));
   const folder = await mkdtemp(join(tmpdir(), 'firmament-kill-'));
   await using cleanup = new AsyncDisposableStack();
@@ -167,7 +191,9 @@ test(`orderer and followers killed ${KILLS} times each`, { timeout: 240_000 }, a
       await network.start(name);
     }
   };
+  const began = performance.now();
   await Promise.all([killing([ORDERER], 900), killing(['a/n1', 'b/n1'], 900)]);
+  t.diagnostic(`killed for ${Math.round((performance.now() - began) / 1000)} s`);
   // All are up: what is posted now is acknowledged, so that the network lives.
   const before = acknowledged.length;
   for (let i = 0; i < 400 && acknowledged.length < before + AUTHORS; i++) await sleep(50);
@@ -175,16 +201,20 @@ test(`orderer and followers killed ${KILLS} times each`, { timeout: 240_000 }, a
   await running;
   t.diagnostic(`${acknowledged.length} acknowledged, ${seen.size} cosignatures seen`);
   assert.ok(acknowledged.length >= before + AUTHORS, 'goes on after the last kill');
-  assert.ok(before > KILLS, `${before} were acknowledged under fire`);
-  // Followers have the orderer's last block within a moment; then everything stops.
-  await sleep(500);
+  assert.ok(before > AUTHORS, `${before} were acknowledged under fire`);
+  // Followers have the orderer's last block within a moment, on a busy machine within a longer one.
+  await network.settled();
   await network.stop();
   const nodes = NODES.map((name) => opened(network, name));
   try {
     for (const { replica } of nodes) {
       assert.equal(replica.halted(), undefined);
       for (const { statement, index } of acknowledged)
-        assert.equal(replica.find(statement.signingDigest)?.index, index);
+        assert.equal(
+          replica.find(statement.signingDigest)?.index,
+          index,
+          `head ${replica.head().height}`,
+        );
     }
     const [first] = nodes;
     assert.ok(first);
