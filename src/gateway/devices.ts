@@ -1,5 +1,6 @@
 /** The devices that the owner enrolled here: who they are, by key, and what they run. */
 import type { Hello } from '../api/downlink.ts';
+import type { PublicKey } from '../crypto/key.ts';
 import type { Database } from '../database.ts';
 import { check, fail } from '../errors.ts';
 
@@ -32,6 +33,11 @@ export interface RegisteredDevice {
   readonly vendorClaim: string | null;
 }
 
+/** `spki`: SHA-256 of the enrolled key's SubjectPublicKeyInfo; `point`: x and y of the key (P-256), 64 bytes. */
+export type DeviceSecret =
+  | { readonly spki: Uint8Array; readonly point: Uint8Array }
+  | { readonly psk: Uint8Array };
+
 export type NewDevice = Pick<
   RegisteredDevice,
   'id' | 'tier' | 'name' | 'type' | 'model' | 'hardware' | 'mac' | 'vendorClaim'
@@ -54,22 +60,19 @@ export class Devices {
   }
 
   /** Within the caller's transaction if it has one. A device that enrols again keeps its group and history. */
-  add(
-    device: NewDevice,
-    secret: { readonly spki: Uint8Array } | { readonly psk: Uint8Array },
-    now: number,
-  ): void {
+  add(device: NewDevice, secret: DeviceSecret, now: number): void {
     const { id, tier, name, type, model, hardware, mac, vendorClaim } = device;
     const spki = 'spki' in secret ? secret.spki : null;
+    const point = 'point' in secret ? secret.point : null;
     const psk = 'psk' in secret ? secret.psk : null;
     this.#database
       .prepare(
-        `INSERT INTO device (id, tier, name, type, model, hardware, mac, vendor_claim, spki, psk, enrolled)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO device (id, tier, name, type, model, hardware, mac, vendor_claim, spki, point, psk, enrolled)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, model = excluded.model,
            hardware = excluded.hardware, mac = excluded.mac, vendor_claim = excluded.vendor_claim, status = 'active'`,
       )
-      .run(id, tier, name, type, model, hardware, mac, vendorClaim, spki, psk, now);
+      .run(id, tier, name, type, model, hardware, mac, vendorClaim, spki, point, psk, now);
     if (psk) this.#psk.set(id, psk);
   }
 
@@ -92,10 +95,17 @@ export class Devices {
     return this.#psk.get(id);
   }
 
-  /** The key that the device enrolled with: SubjectPublicKeyInfo, DER. It signs the device's reports too (T25). */
+  /** SHA-256 of the key that the device enrolled with (SubjectPublicKeyInfo). */
   spki(id: string): Uint8Array | undefined {
     const row = this.#database.prepare('SELECT spki FROM device WHERE id = ?').get(id);
     return (row?.['spki'] as Uint8Array | null | undefined) ?? undefined;
+  }
+
+  /** The enrolled P-256 key, which signs the device's reports too (T25). */
+  key(id: string): PublicKey | undefined {
+    const row = this.#database.prepare('SELECT point FROM device WHERE id = ?').get(id);
+    const point = row?.['point'] as Uint8Array | null | undefined;
+    return point ? { curve: 'P-256', bytes: point } : undefined;
   }
 
   /** What the device says that it is and runs. Type, model and hardware stand as enrolled: a word changes no hardware. */

@@ -58,7 +58,7 @@ async function enrolWithKey(
     codes.spend(code, model, { device, spkiSha256: asked.spkiSha256, certificate }, () =>
       devices.add(
         newDevice(request, device, 'certificate', vendorClaim),
-        { spki: asked.spkiSha256 },
+        { spki: asked.spkiSha256, point: asked.spki.slice(-64) },
         clock(),
       ),
     );

@@ -3,7 +3,6 @@ import { decodeHello, decodeStatus, type Channel } from '../api/downlink.ts';
 import { hex, text } from '../bytes.ts';
 import { asMap, asText, asUint } from '../cbor/read.ts';
 import { AUD, COUNTER, CWT_CLAIMS } from '../cose/claims.ts';
-import type { PublicKey } from '../crypto/key.ts';
 import type { Clock } from '../clock.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -27,7 +26,6 @@ export interface InboxParts {
 }
 
 const ENDED: readonly string[] = ['installed', 'rolled-back', 'refused'];
-const P256_SPKI = 91;
 
 /** Takes one message. Never throws: a device's nonsense is its own problem. */
 export async function take(
@@ -80,7 +78,8 @@ async function status(parts: InboxParts, device: string, payload: Uint8Array): P
 
 // T25: signed by the key that enrolled here, about the release that was offered, once an offer, counter growing.
 function report(parts: InboxParts, device: string, payload: Uint8Array): void {
-  const { report: content, header } = verifyReport(payload, enrolledKey(parts.devices, device));
+  const key = parts.devices.key(device) ?? fail('GATEWAY_DEVICE_UNKNOWN', 'no key is enrolled');
+  const { report: content, header } = verifyReport(payload, key);
   const nonce =
     content.nonce ?? fail('DOWNLINK_MALFORMED', 'a report without the nonce of an offer');
   const claims = asMap(header.get(CWT_CLAIMS) ?? null, 'CWT claims');
@@ -95,15 +94,4 @@ function report(parts: InboxParts, device: string, payload: Uint8Array): void {
   parts.devices.takeReportCounter(device, asUint(claims.get(COUNTER) ?? null, 'counter'));
   const result = content.result === true ? 'success' : content.result.reason;
   parts.events.add({ step: 'report', device, digest: offer.digest, detail: result });
-}
-
-/** P-256 keys only (docs/spec/enrolment.md): the point stands at the end of the SPKI. */
-function enrolledKey(devices: Devices, device: string): PublicKey {
-  const spki = devices.spki(device);
-  check(
-    spki !== undefined && spki.length === P256_SPKI,
-    'GATEWAY_DEVICE_UNKNOWN',
-    'no key is enrolled',
-  );
-  return { curve: 'P-256', bytes: spki.slice(-64) };
 }

@@ -5,7 +5,7 @@ const SCHEMA = `
 CREATE TABLE IF NOT EXISTS device (
   id TEXT PRIMARY KEY, tier TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, model TEXT NOT NULL,
   hardware TEXT NOT NULL, mac TEXT, "group" TEXT NOT NULL DEFAULT 'default', status TEXT NOT NULL DEFAULT 'active',
-  spki BLOB, psk BLOB, vendor_claim TEXT, enrolled INTEGER NOT NULL,
+  spki BLOB, point BLOB, psk BLOB, vendor_claim TEXT, enrolled INTEGER NOT NULL,
   digest TEXT NOT NULL DEFAULT '', sequence TEXT NOT NULL DEFAULT '0', version TEXT NOT NULL DEFAULT '',
   sha256 TEXT NOT NULL DEFAULT '', battery INTEGER, last_seen INTEGER, report_counter INTEGER NOT NULL DEFAULT -1
 ) WITHOUT ROWID;
