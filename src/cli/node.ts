@@ -58,7 +58,10 @@ async function start(args: readonly string[], io: Io): Promise<void> {
 async function backup(args: readonly string[], io: Io): Promise<void> {
   const { given, config, directory } = configAndFolder(args);
   const made = await requestBackup(config, directory);
-  answer(io, given, [`${directory}: height ${made.height}, ${made.size} entries`], { directory, ...made });
+  answer(io, given, [`${directory}: height ${made.height}, ${made.size} entries`], {
+    directory,
+    ...made,
+  });
 }
 
 async function restore(args: readonly string[], io: Io): Promise<void> {

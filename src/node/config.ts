@@ -58,7 +58,11 @@ const MAX_CONFIG = 65_536;
 export function readNodeConfig(path: string): NodeConfig {
   const json = readJson(path);
   for (const field of Object.keys(json)) {
-    check(FIELDS.includes(field), 'NODE_CONFIG', `unknown field "${field}"; known: ${FIELDS.join(', ')}`);
+    check(
+      FIELDS.includes(field),
+      'NODE_CONFIG',
+      `unknown field "${field}"; known: ${FIELDS.join(', ')}`,
+    );
   }
   const at = (field: string): string => resolve(dirname(path), textOf(json, field));
   const listen = json['listen'];
@@ -76,7 +80,11 @@ export function readNodeConfig(path: string): NodeConfig {
     '"replicate" is assigned, all or none',
   );
   const { rate = DEFAULT_RATE, registrations = DEFAULT_REGISTRATIONS, metrics = 'local' } = json;
-  check(rate === null || (typeof rate === 'number' && rate > 0), 'NODE_CONFIG', '"rate" is requests a second');
+  check(
+    rate === null || (typeof rate === 'number' && rate > 0),
+    'NODE_CONFIG',
+    '"rate" is requests a second',
+  );
   check(
     typeof registrations === 'number' && Number.isInteger(registrations) && registrations > 0,
     'NODE_CONFIG',
@@ -147,5 +155,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function textOf(json: Readonly<Record<string, unknown>>, field: string): string {
   const value = json[field];
-  return typeof value === 'string' && value.length > 0 ? value : fail('NODE_CONFIG', `"${field}" is missing`);
+  return typeof value === 'string' && value.length > 0
+    ? value
+    : fail('NODE_CONFIG', `"${field}" is missing`);
 }

@@ -68,19 +68,27 @@ const GRACE_MS = 1_000;
 const PER_PEER = 64;
 
 /** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
-export async function startNode(config: NodeConfig, keys: NodeKeys, options: NodeOptions): Promise<Node> {
+export async function startNode(
+  config: NodeConfig,
+  keys: NodeKeys,
+  options: NodeOptions,
+): Promise<Node> {
   const { clock, logger, faultPoint } = options;
   await using cleanup = new AsyncDisposableStack();
   const stop = new AbortController();
   const genesis = parseGenesis(new Uint8Array(readFileSync(config.genesis)));
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(config.record), { recursive: true, mode: 0o700 });
-  const ledgerDatabase = cleanup.use(openDatabase(join(config.data, 'ledger.db'), {
-    onCommit: (when) => faultPoint?.(`ledger.commit.${when}`),
-  }));
+  const ledgerDatabase = cleanup.use(
+    openDatabase(join(config.data, 'ledger.db'), {
+      onCommit: (when) => faultPoint?.(`ledger.commit.${when}`),
+    }),
+  );
   const replica = openReplica(ledgerDatabase, genesis);
   const root = rootOf(replica);
-  const client = cleanup.use(createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: PER_PEER }));
+  const client = cleanup.use(
+    createClient({ pins: pinsOf(root), credentials: keys.tls, perOrigin: PER_PEER }),
+  );
   const peers = new Peers(client, root, config.node, stop.signal);
   await catchUp(replica, peers, () => isListed(root(), config, keys), logger);
   const self = ownEntry(root(), config, keys);
@@ -91,9 +99,11 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     ({ version } = root().policy);
     heads.refresh();
   });
-  const nodeDatabase = cleanup.use(openDatabase(join(config.data, 'node.db'), {
-    onCommit: (when) => faultPoint?.(`node.commit.${when}`),
-  }));
+  const nodeDatabase = cleanup.use(
+    openDatabase(join(config.data, 'node.db'), {
+      onCommit: (when) => faultPoint?.(`node.commit.${when}`),
+    }),
+  );
   const images = new Images(nodeDatabase, replica);
   const urgent = new UrgentStatements(nodeDatabase, replica);
   const appointment = new Appointment(nodeDatabase, replica);
@@ -132,7 +142,15 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
       heardAt: engine.heardAt(),
       waitingSince: urgent.waitingSince(),
     });
-  const general: GeneralParts = { name: config.node, roles: self.node.roles, genesis, root, replica, heads, frozen };
+  const general: GeneralParts = {
+    name: config.node,
+    roles: self.node.roles,
+    genesis,
+    root,
+    replica,
+    heads,
+    frozen,
+  };
   const submission = {
     replica,
     ledger,
@@ -167,9 +185,14 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     clock,
     stop: stop.signal,
   });
-  ownRoutes(server.app, { config, replica, ledger: ledgerDatabase, node: nodeDatabase }, self.node.spki);
+  ownRoutes(
+    server.app,
+    { config, replica, ledger: ledgerDatabase, node: nodeDatabase },
+    self.node.spki,
+  );
   registerBlockRoutes(server, store, { allow: (request) => isPeer(root(), request) });
-  if (self.node.roles.includes('registration')) registrationRoutes(server.app, { ...submission, imageStore, admission });
+  if (self.node.roles.includes('registration'))
+    registrationRoutes(server.app, { ...submission, imageStore, admission });
   if (self.node.roles.includes('retrieval')) {
     const answers = new Answers(replica, heads);
     const reports = new Reports(nodeDatabase);
@@ -214,12 +237,18 @@ export async function startNode(config: NodeConfig, keys: NodeKeys, options: Nod
     exchange(cosigning, stop.signal),
     holding.run(bell, stop.signal),
   ];
-  for (const part of running) part.catch((error: unknown) => logFailure(logger, stop.signal, error));
+  for (const part of running)
+    part.catch((error: unknown) => logFailure(logger, stop.signal, error));
   cleanup.defer(async () => {
     stop.abort();
     await Promise.allSettled(running);
   });
-  logger.info('node started', { node: config.node, port, mode: root().policy.mode, orders: engine.orders() });
+  logger.info('node started', {
+    node: config.node,
+    port,
+    mode: root().policy.mode,
+    orders: engine.orders(),
+  });
   const owned = cleanup.move();
   return {
     port,
@@ -272,11 +301,17 @@ function ownEntry(root: Root, config: NodeConfig, keys: NodeKeys): NamedNode {
 }
 
 function pinsOf(root: () => Root): (origin: string) => Uint8Array | undefined {
-  return (origin) => nodesOf(root().policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
+  return (origin) =>
+    nodesOf(root().policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
 }
 
 // Peers are known by their keys and not rationed: a node that lags asks a lot.
-function createNodeServer(config: NodeConfig, keys: NodeKeys, root: () => Root, logger: Logger): Server {
+function createNodeServer(
+  config: NodeConfig,
+  keys: NodeKeys,
+  root: () => Root,
+  logger: Logger,
+): Server {
   return createServer({
     tls: keys.tls,
     host: config.listen.host,

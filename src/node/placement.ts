@@ -15,7 +15,12 @@ export function rankOperators(policy: Policy, image: Uint8Array): readonly strin
  * How many places an operator stands behind those that suffice for R copies, N of them not the author's:
  * 0 when it is one of them. Whoever stands behind steps in later, when copies are still missing.
  */
-export function placesBehind(policy: Policy, image: Uint8Array, operator: string, authors: string | null): number {
+export function placesBehind(
+  policy: Policy,
+  image: Uint8Array,
+  operator: string,
+  authors: string | null,
+): number {
   let copies = 0;
   let elsewhere = 0;
   let behind = 0;

@@ -24,15 +24,23 @@ export function registrationRoutes(app: App, parts: RegistrationParts): void {
     parts.admission.enter(reply);
   app.post(REGISTRATIONS, { bodyLimit: MAX_REGISTRATION, onRequest }, async (request, reply) => {
     const submitted = await submit(parts, request.body as Uint8Array);
-    return sendRegistered(reply, submitted.complete ? (submitted.known ? 200 : 201) : 202, submitted);
+    return sendRegistered(
+      reply,
+      submitted.complete ? (submitted.known ? 200 : 201) : 202,
+      submitted,
+    );
   });
   app.get<{ Params: { digest: string } }>('/v1/entries/:digest', async (request, reply) => {
-    const found = lookUp(parts, fromHex(request.params.digest, 32)) ?? fail('RELEASE_UNKNOWN', 'no such entry');
+    const found =
+      lookUp(parts, fromHex(request.params.digest, 32)) ?? fail('RELEASE_UNKNOWN', 'no such entry');
     return sendRegistered(reply, found.complete ? 200 : 202, found.registered);
   });
   app.get<{ Params: { sha256: string } }>('/v1/images/:sha256/missing', async (request, reply) => {
     const missing = await parts.imageStore.missing(fromHex(request.params.sha256, 32));
-    return reply.header('cache-control', 'no-store').type('application/cbor').send(encodeMissing(missing));
+    return reply
+      .header('cache-control', 'no-store')
+      .type('application/cbor')
+      .send(encodeMissing(missing));
   });
   app.put<{ Params: { sha256: string; cid: string } }>(
     '/v1/images/:sha256/blocks/:cid',
@@ -46,5 +54,9 @@ export function registrationRoutes(app: App, parts: RegistrationParts): void {
 }
 
 function sendRegistered(reply: Reply, status: number, registered: Registered): Reply {
-  return reply.code(status).header('cache-control', 'no-store').type('application/cbor').send(encodeRegistered(registered));
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/cbor')
+    .send(encodeRegistered(registered));
 }

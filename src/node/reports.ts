@@ -57,7 +57,9 @@ export class Reports {
   /** The newest about a manifest digest, at most 100. */
   of(digest: Uint8Array): readonly KeptReport[] {
     return this.#database
-      .prepare('SELECT received, bytes FROM report WHERE digest = ? ORDER BY received DESC LIMIT 100')
+      .prepare(
+        'SELECT received, bytes FROM report WHERE digest = ? ORDER BY received DESC LIMIT 100',
+      )
       .all(digest)
       .map((row) => describe(Number(row['received']), row['bytes'] as Uint8Array));
   }
