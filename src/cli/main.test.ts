@@ -34,3 +34,17 @@ test('every listed command exists and answers --help', () => {
     assert.match(stdout, new RegExp(`firmament ${name}`));
   }
 });
+
+test('paths are relative to the folder in which npm run was typed', () => {
+  const root = join(MAIN, '../../..');
+  const run = (cwd: string, env: Record<string, string>) =>
+    spawnSync(process.execPath, [MAIN, 'suit', 'inspect', 'README.md'], {
+      cwd,
+      encoding: 'utf8',
+      env: { ...env, npm_package_name: 'firmament', npm_lifecycle_event: 'firmament' },
+    }).status;
+  // 1: it was there, and is no envelope. 2: no such file.
+  assert.equal(run(join(root, 'src'), { INIT_CWD: root }), 1);
+  assert.equal(run(root, { INIT_CWD: join(root, 'src') }), 2);
+  assert.equal(run(root, {}), 1);
+});

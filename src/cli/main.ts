@@ -1,6 +1,7 @@
 /** `firmament COMMAND ...`: finds the command, runs it, turns its end into an exit code. */
 import { FirmamentError } from '../errors.ts';
 import { EXIT, refusalLine, type Io } from './io.ts';
+import { startFolder } from './start-folder.ts';
 
 type Run = (args: readonly string[], io: Io) => Promise<number>;
 
@@ -125,6 +126,10 @@ function report(error: unknown, io: Io): number {
 }
 
 if (import.meta.main) {
+  const folder = startFolder(process.env);
+  // What this program starts itself stays in the folder that it is given.
+  delete process.env['INIT_CWD'];
+  if (folder !== undefined) process.chdir(folder);
   process.exitCode = await main(process.argv.slice(2), {
     stdout: (line) => console.log(line),
     stderr: (line) => console.error(line),
