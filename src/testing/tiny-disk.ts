@@ -1,6 +1,14 @@
 /** A file system of a given size in memory, and what fills it. Linux, and only as root. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -38,7 +46,7 @@ export function mountTinyDisk(bytes: number): TinyDisk | undefined {
       } finally {
         closeSync(file);
       }
-      if (left > 0) execFileSync('truncate', ['-s', `-${left}`, filler]);
+      if (left > 0) truncateSync(filler, statSync(filler).size - left);
     },
     [Symbol.dispose]() {
       execFileSync('umount', ['-l', folder]);
