@@ -82,5 +82,7 @@ async function askOrderer(parts: SpreadParts, { group }: WaitingGroup): Promise<
 function appoint({ self, replica, appointment }: SpreadParts, statement: Statement): void {
   if (statement.kind !== 'policy.change' || replica.orderer().name === self) return;
   const appointed = appointedBy(policyInForce(replica.view()), statement);
-  if (appointed?.name === self && !appointment.appointed()) appointment.accept(statement.bytes);
+  // Also when another was appointed before, who is gone too.
+  if (appointed?.name === self && appointment.appointed()?.name !== self)
+    appointment.accept(statement.bytes);
 }

@@ -287,6 +287,10 @@ suite('T12: nothing acknowledged is lost', () => {
       // The old orderer, alive after all, orders no more.
       assert.equal(dutyOf('d/n1', replica, known.appointed()).kind, 'follow');
     }
+    // The one that was appointed is gone too: another is, and asks.
+    appointment.promise(appointing(b).bytes, spki(b));
+    assert.equal(appointment.appointed()?.name, 'b/n1');
+    appointment.promise(appointing(c).bytes, spki(c));
     // Its policy in force, the promise is fulfilled.
     replica.propose([[transactionOf(appointing(c))]], time, key(c).statement);
     assert.equal(appointment.appointed(), undefined);
