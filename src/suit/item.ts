@@ -3,7 +3,7 @@
  * lengths, shortest heads, map keys in the order of RFC 8949 4.2.1, none twice, nothing left
  * over. Records and refusals name byte offsets, which a decoder that returns bare values loses.
  */
-import { compare, text as decodeText } from '../bytes.ts';
+import { compare, readU64, text as decodeText } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { Code } from '../errors.ts';
 
@@ -75,7 +75,8 @@ interface Source {
 
 interface Head {
   readonly major: number;
-  readonly argument: bigint;
+  /** A bigint for arguments of eight bytes only: most are small, and bigints cost. */
+  readonly argument: number | bigint;
   readonly next: number;
 }
 
@@ -109,7 +110,7 @@ function readHead(source: Source, at: number): Head {
   if (initial === undefined) return truncated(source, at);
   const major = initial >> 5;
   const short = initial & 31;
-  if (short < 24) return { major, argument: BigInt(short), next: at + 1 };
+  if (short < 24) return { major, argument: short, next: at + 1 };
   if (short === 31)
     refuse(
       source,
@@ -120,9 +121,8 @@ function readHead(source: Source, at: number): Head {
   if (short > 27) refuse(source, 'SUIT_ENCODING', at, 'a reserved CBOR head');
   const width = 1 << (short - 24);
   if (at + 1 + width > bytes.length) return truncated(source, at);
-  let argument = 0n;
-  for (let i = 0; i < width; i++) argument = (argument << 8n) | BigInt(bytes[at + 1 + i] as number);
-  const least = width === 1 ? 24n : 1n << BigInt(4 * width);
+  const argument = width === 8 ? readU64(bytes.subarray(at + 1)) : readUint(bytes, at + 1, width);
+  const least = width === 1 ? 24 : 2 ** (4 * width);
   // A simple value's or float's argument is no number; read() refuses those by name.
   if (argument < least && major !== 7)
     refuse(
@@ -134,52 +134,60 @@ function readHead(source: Source, at: number): Head {
   return { major, argument, next: at + 1 + width };
 }
 
+/** Big-endian, of at most four bytes. */
+function readUint(bytes: Uint8Array, at: number, width: number): number {
+  let value = 0;
+  for (let i = 0; i < width; i++) value = value * 256 + (bytes[at + i] as number);
+  return value;
+}
+
 function read(source: Source, at: number, depth: number): [Item, number] {
   const { bytes, base } = source;
   if (depth > MAX_DEPTH) refuse(source, 'SUIT_TOO_DEEP', at, `nested deeper than ${MAX_DEPTH}`);
   if (--source.left < 0) refuse(source, 'SUIT_TOO_LARGE', at, `more than ${MAX_ITEMS} items`);
   const head = readHead(source, at);
   const { major, argument, next } = head;
-  const place = (end: number): Place => ({ start: base + at, raw: bytes.subarray(at, end) });
+  const start = base + at;
+  const raw = (end: number): Uint8Array => bytes.subarray(at, end);
   switch (major) {
     case 0:
-      return [{ kind: 'integer', value: argument, ...place(next) }, next];
+      return [{ kind: 'integer', value: BigInt(argument), start, raw: raw(next) }, next];
     case 1:
-      return [{ kind: 'integer', value: -1n - argument, ...place(next) }, next];
+      return [{ kind: 'integer', value: -1n - BigInt(argument), start, raw: raw(next) }, next];
     case 2:
     case 3: {
-      if (argument > BigInt(bytes.length - next)) return truncated(source, at);
+      if (argument > bytes.length - next) return truncated(source, at);
       const end = next + Number(argument);
       const content = bytes.subarray(next, end);
       const item: Item =
         major === 2
-          ? { kind: 'bytes', value: content, contentStart: base + next, ...place(end) }
-          : { kind: 'text', value: textOf(source, content, at), ...place(end) };
+          ? { kind: 'bytes', value: content, contentStart: base + next, start, raw: raw(end) }
+          : { kind: 'text', value: textOf(source, content, at), start, raw: raw(end) };
       return [item, end];
     }
     case 4: {
       const [items, end] = readItems(source, head, at, depth, 1);
-      return [{ kind: 'array', items, ...place(end) }, end];
+      return [{ kind: 'array', items, start, raw: raw(end) }, end];
     }
     case 5: {
       const [items, end] = readItems(source, head, at, depth, 2);
-      return [{ kind: 'map', entries: pair(source, items), ...place(end) }, end];
+      return [{ kind: 'map', entries: pair(source, items), start, raw: raw(end) }, end];
     }
     case 6: {
       const [content, end] = read(source, next, depth + 1);
-      return [{ kind: 'tag', tag: argument, content, ...place(end) }, end];
+      return [{ kind: 'tag', tag: BigInt(argument), content, start, raw: raw(end) }, end];
     }
     default: {
       const simple = next === at + 1 ? argument : undefined;
-      if (simple === 22n) return [{ kind: 'null', ...place(next) }, next];
-      if (simple !== 20n && simple !== 21n)
+      if (simple === 22) return [{ kind: 'null', start, raw: raw(next) }, next];
+      if (simple !== 20 && simple !== 21)
         refuse(
           source,
           'SUIT_ENCODING',
           at,
           'a float, undefined or simple value, which SUIT has not,',
         );
-      return [{ kind: 'boolean', value: simple === 21n, ...place(next) }, next];
+      return [{ kind: 'boolean', value: simple === 21, start, raw: raw(next) }, next];
     }
   }
 }
@@ -193,7 +201,7 @@ function readItems(
   each: 1 | 2,
 ): [readonly Item[], number] {
   // Every item takes a byte or more, so a larger count is refused before anything is allocated.
-  if (argument * BigInt(each) > BigInt(source.bytes.length - next)) return truncated(source, at);
+  if (Number(argument) * each > source.bytes.length - next) return truncated(source, at);
   const count = Number(argument) * each;
   const items: Item[] = [];
   let end = next;
