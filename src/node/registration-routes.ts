@@ -8,7 +8,7 @@ import {
   type Registered,
 } from '../api/registration.ts';
 import { fail } from '../errors.ts';
-import type { App, Reply, Request } from '../net/server.ts';
+import type { App, Reply } from '../net/server.ts';
 import { BLOCK_MAX_BYTES } from '../store/cid.ts';
 import type { Admission } from './admission.ts';
 import type { ImageStore } from './image-store.ts';
@@ -20,16 +20,18 @@ export interface RegistrationParts extends SubmissionParts {
 }
 
 export function registrationRoutes(app: App, parts: RegistrationParts): void {
-  const onRequest = async (_request: Request, reply: Reply): Promise<void> =>
-    parts.admission.enter(reply);
-  app.post(REGISTRATIONS, { bodyLimit: MAX_REGISTRATION, onRequest }, async (request, reply) => {
-    const submitted = await submit(parts, request.body as Uint8Array);
-    return sendRegistered(
-      reply,
-      submitted.complete ? (submitted.known ? 200 : 201) : 202,
-      submitted,
-    );
-  });
+  app.post(
+    REGISTRATIONS,
+    { bodyLimit: MAX_REGISTRATION, onRequest: parts.admission.enter },
+    async (request, reply) => {
+      const submitted = await submit(parts, request.body as Uint8Array);
+      return sendRegistered(
+        reply,
+        submitted.complete ? (submitted.known ? 200 : 201) : 202,
+        submitted,
+      );
+    },
+  );
   app.get<{ Params: { digest: string } }>('/v1/entries/:digest', async (request, reply) => {
     const found =
       lookUp(parts, fromHex(request.params.digest, 32)) ?? fail('RELEASE_UNKNOWN', 'no such entry');
