@@ -185,7 +185,7 @@ function order(
 
 // Rows as real ones are, by their size: statement, its place by signing digest, log nodes, a head each 256 entries.
 function fill(database: Database, genesis: Head, count: number): void {
-  if (count < A_BLOCK) return;
+  if (count < 2) return;
   const nodes = logNodes(database);
   const statement = database.prepare(
     'INSERT INTO statement (idx, entry, bytes, attachment) VALUES (?, ?, ?, NULL)',
@@ -194,9 +194,10 @@ function fill(database: Database, genesis: Head, count: number): void {
   let head = genesis;
   const end = genesis.size + count;
   transaction(database, () => {
-    while (head.size + A_BLOCK <= end) {
+    while (end - head.size >= 2) {
+      const block = Math.min(A_BLOCK, end - head.size);
       let { size } = head;
-      for (let i = 1; i < A_BLOCK; i++) {
+      for (let i = 1; i < block; i++) {
         const bytes = new Uint8Array(randomBytes(FILLER_BYTES));
         const entry = sha256(bytes);
         statement.run(size, entry, bytes);
