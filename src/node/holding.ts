@@ -65,43 +65,49 @@ export class Holding {
   async run(bell: Bell, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const began = performance.now();
-      const failed = await this.#tryRound(signal);
+      const due = await this.#tryRound(signal);
       // Under a stream of new heads at most half of the time goes into looking.
       const took = Math.min(performance.now() - began, RETRY_MS);
       await sleep(took, undefined, { signal }).catch(() => undefined);
-      await bell.heard(failed ? RETRY_MS : STEP_IN_SECONDS * 1000, signal);
+      await bell.heard(due, signal);
     }
   }
 
   // A disk that is full, or another fault of this node's own, is over some time: then the images are still to keep.
-  async #tryRound(signal: AbortSignal): Promise<boolean> {
+  async #tryRound(signal: AbortSignal): Promise<number> {
     try {
       return await this.#round(signal);
     } catch (error) {
       this.#parts.logger.error('images could not be looked at', { code: codeOf(error), error });
-      return true;
+      return RETRY_MS;
     }
   }
 
   // The newest first, and one page of older ones a round: images whose author never uploads starve nobody.
-  async #round(signal: AbortSignal): Promise<boolean> {
+  // Answers after how many milliseconds there is something to do again, unless the bell rings.
+  async #round(signal: AbortSignal): Promise<number> {
     const { images, logger } = this.#parts;
     images.catchUp();
     const newest = images.open(Number.MAX_SAFE_INTEGER);
     const older = images.open(Math.min(this.#olderThan, newest.at(-1)?.index ?? 0));
     this.#olderThan = older.at(-1)?.index ?? Number.MAX_SAFE_INTEGER;
-    let failed = false;
+    let due = STEP_IN_SECONDS * 1000;
     for (const image of [...newest, ...older]) {
-      if (signal.aborted) return false;
+      if (signal.aborted) return due;
       const rest = this.#resting.get(keyOf(image));
-      if (rest && performance.now() < rest.until) continue;
+      const resting = rest ? rest.until - performance.now() : 0;
+      if (resting > 0) {
+        due = Math.min(due, resting);
+        continue;
+      }
       try {
         await this.#keep(image);
         this.#resting.delete(keyOf(image));
       } catch (error) {
-        if (signal.aborted) return false;
-        failed = true;
-        this.#rest(image, Math.min(MAX_REST_MS, (rest?.ms ?? RETRY_MS / 2) * 2));
+        if (signal.aborted) return due;
+        const ms = Math.min(MAX_REST_MS, (rest?.ms ?? RETRY_MS / 2) * 2);
+        due = Math.min(due, ms);
+        this.#rest(image, ms);
         logger.warn('an image could not be kept yet', {
           image: hex(image.image),
           code: codeOf(error),
@@ -109,7 +115,7 @@ export class Holding {
         });
       }
     }
-    return failed;
+    return due;
   }
 
   // An image that can't be had, or whose author anchored other chunks than its own, is tried ever more rarely.

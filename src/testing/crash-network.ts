@@ -19,7 +19,7 @@ import type { TestNetwork } from './network.ts';
 import { startNodeProcess, type RunningCommand } from './processes.ts';
 
 const PROGRAM = join(import.meta.dirname, 'faulty-node.child.ts');
-const WAIT_MS = 20_000;
+const WAIT_MS = 40_000;
 
 /** A node that is started again each time that a fault ended it. */
 export class CrashingNode {

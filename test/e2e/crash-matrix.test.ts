@@ -70,7 +70,7 @@ suite('crash matrix', { timeout: 300_000 }, () => {
         await nodeOf(name).startInVain();
       }
     await start();
-    author = await testAuthor(network, { timeoutMs: 30_000 });
+    author = await testAuthor(network);
     await publish();
   });
 
