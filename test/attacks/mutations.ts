@@ -5,6 +5,7 @@ import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
 import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
+import { SUIT_MUTATIONS } from './suit-mutations.ts';
 import { TIME_MUTATIONS } from './time-mutations.ts';
 
 /**
@@ -38,6 +39,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...TIME_MUTATIONS,
   ...KEY_MUTATIONS,
   ...LEDGER_MUTATIONS,
+  ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...NODE_MUTATIONS,
   ...OPERATION_MUTATIONS,
