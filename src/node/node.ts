@@ -24,6 +24,7 @@ import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
 import { Bell } from './bell.ts';
+import { takeOnlyBytes } from './byte-bodies.ts';
 import { catchUp } from './catch-up.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
 import { cosign, exchange } from './cosigning.ts';
@@ -312,7 +313,7 @@ function createNodeServer(
   root: () => Root,
   logger: Logger,
 ): Server {
-  return createServer({
+  const server = createServer({
     tls: keys.tls,
     host: config.listen.host,
     port: config.listen.port,
@@ -324,4 +325,6 @@ function createNodeServer(
       ...(config.rate !== null && { rate: { perSecond: config.rate, burst: config.rate * 2 } }),
     },
   });
+  takeOnlyBytes(server.app);
+  return server;
 }

@@ -12,7 +12,7 @@ import {
 } from '../../src/api/registration.ts';
 import { checkReceipt } from '../../src/author/registration.ts';
 import { declareStatement, registerStatement } from '../../src/author/statements.ts';
-import { hex } from '../../src/bytes.ts';
+import { hex, utf8 } from '../../src/bytes.ts';
 import { encode } from '../../src/cbor/encode.ts';
 import { codeOf } from '../../src/errors.ts';
 import type { Client } from '../../src/net/client.ts';
@@ -77,6 +77,21 @@ function post(node: string, ...statements: readonly Statement[]): Promise<Posted
   );
 }
 
+async function postAs(
+  method: 'POST' | 'PUT',
+  path: string,
+  mediaType: string | undefined,
+  body?: Uint8Array,
+): Promise<unknown> {
+  return client.request({
+    method,
+    url: network.url('a/n1', path),
+    ...(mediaType !== undefined && { headers: { 'content-type': mediaType } }),
+    ...(body && { body }),
+    maxBytes: MAX_REGISTRATION,
+  });
+}
+
 async function entry(node: string, { signingDigest }: Statement): Promise<Posted> {
   const url = network.url(node, entryPath(signingDigest));
   const answer = await client.request({ url, maxBytes: MAX_REGISTRATION });
@@ -130,6 +145,18 @@ test('what is not a registration is refused with its code', async () => {
   for (const node of ['a/n1', network.orderer])
     for (const [body, status, code] of cases)
       await assertRefused(postBytes(node, body), status, code);
+  const block = `/v1/images/${'0'.repeat(64)}/blocks/x`;
+  for (const [method, path] of [
+    ['POST', REGISTRATIONS],
+    ['POST', '/v1/reports'],
+    ['PUT', block],
+  ] as const) {
+    await assertRefused(postAs(method, path, undefined), 400, 'NET_REQUEST_INVALID');
+    // As an object with a length it would pass for bytes.
+    const json = utf8('{"length":1,"0":131}');
+    await assertRefused(postAs(method, path, 'application/json', json), 415, 'NET_REQUEST_INVALID');
+  }
+  await assertRefused(postAs('POST', '/v1/nowhere', undefined), 404, 'NET_NOT_FOUND');
   const foreign = fixtureAuthor(new Uint8Array(32), { name: 'acme' });
   await assertRefused(post('a/n1', declaration(foreign)), 400, 'STATEMENT_NETWORK');
   const other = declaration();
