@@ -127,6 +127,11 @@ test('process-dependency needs a dependency that was checked and not written to 
   ];
   for (const [code, install] of cases)
     await assert.rejects(run(dependent(CHILD, { install }), { child: CHILD }), { code });
+  const fetched = [at(1), set({ uri: 'child' }), act('fetch')];
+  const stale = [...fetched, when('image-match'), act('fetch'), ...PROCESS];
+  await assert.rejects(run(dependent(CHILD, { install: stale }), { child: CHILD }), {
+    code: 'SUIT_DEPENDENCY_UNCHECKED',
+  });
   // Checked again, or matched by its digest, it runs.
   for (const again of ['dependency-integrity', 'image-match'] as const) {
     const install = [at(1), set({ uri: 'child' }), act('fetch'), when(again), ...PROCESS];
@@ -223,7 +228,10 @@ test('set-parameters gives way to what is set; parameters go by component, in bo
   });
   const kept = await run(dependent(child, { install: PROCESS }), { child });
   assert.deepEqual(kept.held.get('00'), utf8('default'));
-  const install = [at(0), unset({ content: CONTENT }), ...PROCESS, at(0), act('fetch')];
+  const replacing = [at(0), unset({ content: CONTENT }), ...PROCESS];
+  const given = await run(dependent(child, { install: replacing }), { child });
+  assert.deepEqual(given.held.get('00'), CONTENT);
+  const install = [...replacing, at(0), act('fetch')];
   const replaced = await run(dependent(child, { install }), { child, u: utf8('fetched') });
   assert.deepEqual(replaced.held.get('00'), utf8('fetched'));
   assert.deepEqual(replaced.did, ['fetch 1', 'write 0', 'fetch 0']);

@@ -115,7 +115,8 @@ export class CheckedDependencies {
 
   /** The component was written to: whatever was checked there is to be checked again. */
   forget(name: string): void {
-    for (const key of this.#checked.keys()) if (key.endsWith(`|${name}`)) this.#checked.delete(key);
+    for (const known of [this.#checked, this.#matched])
+      for (const key of known.keys()) if (key.endsWith(`|${name}`)) known.delete(key);
   }
 
   /**

@@ -29,11 +29,11 @@ export const SUIT_MUTATIONS: readonly Mutation[] = [
     ['equal(envelope.digestBytes, imageDigest.bytes)', 'true'],
     ['await this.#port.has(each)', 'true'],
     ['known.delete(key)', 'void key'],
+    ['[this.#checked, this.#matched]', '[this.#checked]'],
     ['of.processed.has(index) ||', 'true ||'],
   ]),
   ...mutations('src/suit/interpreter.ts', DEPENDENCY, [
     ["if (name === 'unlink' && isDependency)", 'if (false)'],
-    ['!Object.hasOwn(set, name)', 'true'],
     ['this.#dependencies.forget(target);', ''],
     ['this.#dependencies.forget(from);', ''],
     ['this.#dependencies.checkProcessed(running, section);', ''],
@@ -72,6 +72,9 @@ export const SUIT_MUTATIONS: readonly Mutation[] = [
     ['!equal(held.digest, bytes)', 'true'],
     ['versionMatches(versionMatch, version)', 'true'],
     ['await port.authorize(updatePriority)', 'true'],
+  ]),
+  ...mutations('src/suit/interpreter.ts', 'src/suit/update-management.test.ts', [
+    ['!Object.hasOwn(set, name)', 'true'],
   ]),
   ...mutations('src/suit/wait.ts', 'src/suit/update-management.test.ts', [
     ["check(here, 'SUIT_WAITING'", "check(true, 'SUIT_WAITING'"],
