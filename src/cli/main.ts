@@ -34,6 +34,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'gateway',
+    {
+      summary: "run the owner's gateway, and ask it what it does",
+      load: async () => (await import('./gateway.ts')).gateway,
+    },
+  ],
+  [
     'network',
     {
       summary: 'make the genesis, keys and configuration of a network',
