@@ -1,9 +1,12 @@
 /** `firmament device`: make a device, run it, or let it ask once. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeKey } from '../cose/key.ts';
 import { fail } from '../errors.ts';
-import { openDevice, provisionDevice, type DeviceOptions } from '../device/device.ts';
+import { modelOf, openDevice, provisionDevice, type DeviceOptions } from '../device/device.ts';
+import { enrolDevice, openEnrolment } from '../device/enrolment.ts';
+import { openGatewayDevice } from '../device/gateway-device.ts';
 import type { AgentEvent } from '../device/agent.ts';
 import type { StaleInstall } from '../device/provision.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
@@ -21,17 +24,23 @@ import { untilStopped } from './until-stopped.ts';
 const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
                                   --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
+       firmament device enrol DIR BUNDLE --type NAME --hardware VERSION [--model NAME] [--tier certificate|psk] [--name NAME] [--mac MAC]
+       firmament device run DIR --gateway [--mode force|self] [--interval SECONDS] [--battery FILE] [--clock own|gateway] [--consent]
        firmament device poll DIR [--nodes OPERATOR/NODE,... | --archive FILE...] [--consent] [--retry]
 
 provision makes a device's folder as its maker would: anchors, lines, root, time floor, key. run boots it and asks the
 nodes every interval (60 s unless said otherwise) until SIGTERM. poll boots it, asks once, prints the outcome as
-one JSON line and ends. Events are JSON lines on stdout.
+one JSON line and ends. enrol makes the device one of a gateway's, with the owner's bundle; run --gateway then takes that
+gateway's offers over MQTT, checking everything for itself. Events are JSON lines on stdout.
 
+--mode     force (the default) waits to be told; self asks every interval too (5 s unless said otherwise)
+--battery  this file has the percent that is left; below 20 nothing is begun
+--clock    gateway: the device has no clock of its own that keeps time
 --archive  asks this file of \`release export\` in the place of nodes, without any network; may be given several times
 --consent  the owner agrees to install on a stale proof    --retry  try again a release whose trial failed`;
 
 export function device(args: readonly string[], io: Io): Promise<number> {
-  return runVerb('device', USAGE, { provision, run, poll }, args, io);
+  return runVerb('device', USAGE, { provision, enrol, run, poll }, args, io);
 }
 
 async function provision(args: readonly string[], io: Io): Promise<void> {
@@ -113,8 +122,64 @@ async function poll(args: readonly string[], io: Io): Promise<void> {
   if (result.code) fail(result.code, result.message);
 }
 
+async function enrol(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['type', 'model', 'hardware', 'tier', 'name', 'mac']);
+  const [directory, bundle, ...more] = given.positionals;
+  if (directory === undefined || bundle === undefined || more.length > 0)
+    return wrong('a folder and the text of a bundle');
+  const tier = given.text('tier') ?? 'certificate';
+  if (tier !== 'certificate' && tier !== 'psk') return wrong('--tier is certificate or psk');
+  const name = given.text('name');
+  const mac = given.text('mac');
+  const enrolment = await enrolDevice(enrolmentFolder(directory), {
+    bundle,
+    tier,
+    type: given.required('type'),
+    model: given.text('model') ?? modelOf(directory),
+    hardware: given.required('hardware'),
+    ...(name !== undefined && { name }),
+    ...(mac !== undefined && { mac }),
+  });
+  const { device: id, mqtt, https } = enrolment;
+  answer(io, given, [`device ${id} is enrolled at ${https}`], { device: id, tier, mqtt, https });
+}
+
+async function runBehindGateway(given: Arguments, io: Io): Promise<void> {
+  const print = (event: object): void => io.stdout(JSON.stringify(event));
+  const directory = onlyPositional(given, 'folder');
+  const mode = given.text('mode') ?? 'force';
+  const clock = given.text('clock') ?? 'own';
+  const battery = given.text('battery');
+  if (mode !== 'force' && mode !== 'self') return wrong('--mode is force or self');
+  if (clock !== 'own' && clock !== 'gateway') return wrong('--clock is own or gateway');
+  const { onlyNodes: _nodes, ...options } = optionsOf(given, io);
+  await using opened = await openGatewayDevice(directory, {
+    enrolment: await openEnrolment(enrolmentFolder(directory)),
+    device: options,
+    offers: {
+      mode,
+      interval: given.count('interval', 5) * 1000,
+      ...(battery !== undefined && { battery: () => percentIn(battery) }),
+      onEvent: (event) => print({ ...event, running: runningOf(opened.device) }),
+    },
+    ...(clock === 'gateway' && { gatewayTime: 'always' }),
+  });
+  io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened.device) }));
+  await untilStopped();
+}
+
+function percentIn(file: string): number {
+  const percent = Number(readFileSync(file, 'utf8'));
+  return Number.isFinite(percent) ? Math.round(Math.min(Math.max(percent, 0), 100)) : 0;
+}
+
+function enrolmentFolder(directory: string): string {
+  return join(directory, 'gateway');
+}
+
 async function run(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, OPTIONS);
+  const given = readArguments(args, [...OPTIONS, 'gateway?', 'mode', 'battery', 'clock']);
+  if (given.flag('gateway')) return runBehindGateway(given, io);
   const seconds = given.count('interval', 60);
   await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));
   io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened) }));

@@ -2,10 +2,10 @@
  * The device agent: asks several nodes, believes none of them, and installs what trust/ accepts. Each round is
  * one call of `poll`; whoever runs the device decides how often.
  */
-import { hex } from '../bytes.ts';
+import { equal, hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { PrivateKey } from '../crypto/key.ts';
-import { codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
 import type { Root } from '../registry/root.ts';
 import {
   acceptProof,
@@ -15,7 +15,7 @@ import {
   type Choice,
   type JudgedLine,
 } from '../trust/accept.ts';
-import { checkFreshEnough, freshnessText } from '../trust/freshness.ts';
+import { checkFreshEnough, freshnessText, type ClockName } from '../trust/freshness.ts';
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Confirmed, Provision } from '../trust/state.ts';
 import type { Bootloader } from './bootloader.ts';
@@ -59,6 +59,13 @@ export type AgentEvent =
     }
   | { readonly type: 'liar'; readonly node: string; readonly code: string };
 
+/** What a gateway ordered: to install this release, if the device accepts it, and to answer with this nonce. */
+export interface Order {
+  /** Of the manifest. */
+  readonly digest: Uint8Array;
+  readonly nonce: Uint8Array;
+}
+
 /** What one round came to. */
 export interface PollResult {
   readonly outcome: 'up-to-date' | 'installed' | 'rolled-back' | 'refused';
@@ -84,6 +91,8 @@ export interface AgentParts {
   readonly nodes: (root: Root) => readonly NodeAccess[];
   readonly key: PrivateKey;
   readonly clock: Clock;
+  /** Whose time `clock` gives (T14): the device's own unless said otherwise. */
+  readonly clockName?: () => ClockName;
   /** Whether the owner agrees to install on a stale proof (T18). */
   readonly consent: boolean;
   /** A person asked for a release whose trial failed before (T19). */
@@ -118,14 +127,18 @@ export class Agent {
     return { ...provisionOf(provisioning), root: root.root };
   }
 
-  /** One round: ask, judge, fetch, install, report. Never throws for what a node did. */
-  async poll(): Promise<PollResult> {
+  /**
+   * One round: ask, judge, fetch, install, report. With an order it is about that release and no other. Never throws
+   * for what a node did.
+   */
+  async poll(order?: Order): Promise<PollResult> {
     try {
       await this.#rememberConfirmed();
       const lines = await this.#judgeLines();
       const confirmed = confirmedOf(this.#parts.state.state);
       const choices = choicesOf(lines, confirmed, { reinstall: this.#isLost(confirmed) });
-      if (choices.length > 0) return await this.#tryChoices(choices);
+      const wanted = order ? ordered(choices, order, confirmed) : choices;
+      if (wanted.length > 0) return await this.#tryChoices(wanted, order);
       const freshness = lines[0] && freshnessText(lines[0].freshness);
       return { outcome: 'up-to-date', ...(freshness && { freshness }) };
     } catch (error) {
@@ -188,7 +201,14 @@ export class Agent {
     const memory = trustStateOf(provisioning, state.state);
     const proof = await node.latest(line, memory.chains[position]?.count ?? 0);
     await followPolicies(this.#parts.root, node, proof);
-    const accepted = acceptProof(this.#provision, memory, position, proof, clock());
+    const accepted = acceptProof(
+      this.#provision,
+      memory,
+      position,
+      proof,
+      clock(),
+      this.#parts.clockName?.(),
+    );
     await state.update((before) => remember(provisioning, before, position, accepted.state));
     this.#emit({
       type: 'accepted',
@@ -208,13 +228,13 @@ export class Agent {
     return (active && slots.state.slots[active]?.digest) !== hex(confirmed.digest);
   }
 
-  async #tryChoices(choices: readonly Choice[]): Promise<PollResult> {
+  async #tryChoices(choices: readonly Choice[], order: Order | undefined): Promise<PollResult> {
     let refusal: unknown;
     for (const choice of choices) {
       try {
         const { freshness } = choice.judged;
         checkFreshEnough(freshness, this.#provision.staleInstall, this.#parts.consent);
-        return await this.#obtain(choice);
+        return await this.#obtain(choice, order);
       } catch (error) {
         if (!NEXT_TRACK.includes(codeOf(error))) throw error;
         refusal ??= error;
@@ -223,7 +243,7 @@ export class Agent {
     throw refusal;
   }
 
-  async #obtain(choice: Choice): Promise<PollResult> {
+  async #obtain(choice: Choice, order: Order | undefined): Promise<PollResult> {
     let refusal: unknown;
     for (const node of this.#order()) {
       let release: VerifiedRelease;
@@ -236,12 +256,16 @@ export class Agent {
         continue;
       }
       checkMayInstall(choice.judged, release, confirmedOf(this.#parts.state.state));
-      return this.#install(choice, release);
+      return this.#install(choice, release, order);
     }
     throw refusal ?? new FirmamentError('DEVICE_NO_NODE');
   }
 
-  async #install(choice: Choice, release: VerifiedRelease): Promise<PollResult> {
+  async #install(
+    choice: Choice,
+    release: VerifiedRelease,
+    order: Order | undefined,
+  ): Promise<PollResult> {
     const { slots, bootloader, provisioning } = this.#parts;
     const outcome = await install({
       release,
@@ -266,7 +290,7 @@ export class Agent {
     });
     await this.#rememberConfirmed();
     const freshness = freshnessText(choice.judged.freshness);
-    await this.#report(choice, release, outcome, freshness);
+    await this.#report(choice, release, outcome, freshness, order?.nonce);
     const { failure } = outcome;
     return {
       outcome: failure ? 'rolled-back' : 'installed',
@@ -284,6 +308,7 @@ export class Agent {
     release: VerifiedRelease,
     outcome: Awaited<ReturnType<typeof install>>,
     freshness: string,
+    nonce: Uint8Array | undefined,
   ): Promise<void> {
     const { state, key, provisioning } = this.#parts;
     const { counter } = await state.update((before) => ({
@@ -299,6 +324,7 @@ export class Agent {
       headSize: choice.judged.proven.head.size,
       freshness,
       opaque: outcome.opaque,
+      nonce,
     });
     for (const node of this.#order()) {
       try {
@@ -335,4 +361,20 @@ export class Agent {
   #emit(event: AgentEvent): void {
     this.#parts.onEvent?.(event);
   }
+}
+
+// T17, T28: an order is a hint. What no followed line offers this device is not installed, whoever orders it.
+function ordered(
+  choices: readonly Choice[],
+  { digest }: Order,
+  confirmed: Confirmed | null,
+): readonly Choice[] {
+  const wanted = choices.filter((choice) => equal(choice.digest, digest));
+  const runs = choices.length === 0 && confirmed !== null && equal(confirmed.digest, digest);
+  check(
+    wanted.length > 0 || runs,
+    'TRUST_NOT_NEWEST',
+    'no line of this device offers what was ordered',
+  );
+  return wanted;
 }

@@ -6,7 +6,8 @@ import { privateKey } from '#crypto';
 import type { Clock } from '../clock.ts';
 import { decodePrivateKey, encodePrivateKey } from '../cose/key.ts';
 import { check } from '../errors.ts';
-import { createClient } from '../net/client.ts';
+import { certificateSha256 } from '../net/authority.ts';
+import { createClient, type Client } from '../net/client.ts';
 import { nodesOf } from '../registry/policy.ts';
 import { openArchive } from '../store/archive.ts';
 import { Agent, type AgentEvent } from './agent.ts';
@@ -14,7 +15,9 @@ import { startBootloader, type BootEvent, type Bootloader } from './bootloader.t
 import { diskFiles, type Files } from '../reader/files.ts';
 import { nodeRunner } from './firmware-process.ts';
 import { archiveNode } from './archive-node.ts';
-import { retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
+import { nodeAccess, retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
+import type { Enrolment } from './enrolment.ts';
+import { deviceClock, type DeviceClock } from './gateway-clock.ts';
 import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
 import type { PinnedRoot } from '../reader/follow-policies.ts';
 import { openPinnedRoot } from './root-record.ts';
@@ -29,10 +32,21 @@ export interface DeviceOptions {
   readonly onlyNodes?: readonly string[];
   /** Archive files that are asked instead of nodes: the device stays off the network. */
   readonly archives?: readonly string[];
+  /** The gateway that is asked instead of nodes, and that hears the reports. */
+  readonly gateway?: GatewayWay;
   /** Its storage; the disk unless said otherwise. */
   readonly files?: Files;
   readonly onAgentEvent?: (event: AgentEvent) => void;
   readonly onBootEvent?: (event: BootEvent) => void;
+}
+
+/** How a device behind a gateway gets at it. */
+export interface GatewayWay {
+  readonly enrolment: Enrolment;
+  /** The gateway's time may stand in for the device's own: `always`, or only while that is below the floor. */
+  readonly time: 'always' | 'when lost';
+  /** Takes a signed report. */
+  readonly report: (bytes: Uint8Array) => void;
 }
 
 export interface Device extends AsyncDisposable {
@@ -42,6 +56,7 @@ export interface Device extends AsyncDisposable {
   readonly bootloader: Bootloader;
   readonly root: PinnedRoot;
   readonly agent: Agent;
+  readonly clock: DeviceClock;
 }
 
 const PROVISIONING = 'provisioning.json';
@@ -77,13 +92,22 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     provisioned: provisioning.root,
     files,
   });
+  const { gateway } = options;
   const client = cleanup.use(
     createClient({
-      pins: (origin) =>
-        nodesOf(pinned.root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node
-          .spki,
+      pins: gateway
+        ? { root: certificateSha256(gateway.enrolment.rootPem) }
+        : (origin) =>
+            nodesOf(pinned.root.policy).find(({ node }) => new URL(node.url).origin === origin)
+              ?.node.spki,
     }),
   );
+  const clock = deviceClock({
+    own: options.clock,
+    floor: () => state.state.floor,
+    steady: () => performance.now(),
+    always: gateway?.time === 'always',
+  });
   const archived = options.archives && (await archiveNodes(options.archives, cleanup));
   const agent = new Agent({
     provisioning,
@@ -91,9 +115,15 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     slots,
     bootloader,
     root: pinned,
-    nodes: (root) => archived ?? retrievalNodes(root, client, provisioning.name, options.onlyNodes),
-    key,
-    clock: options.clock,
+    nodes: (root) =>
+      archived ??
+      (gateway
+        ? [gatewayNode(gateway, client, provisioning.name)]
+        : retrievalNodes(root, client, provisioning.name, options.onlyNodes)),
+    key:
+      gateway?.enrolment.credential.tier === 'certificate' ? gateway.enrolment.credential.key : key,
+    clock: clock.now,
+    clockName: clock.name,
     consent: options.consent ?? false,
     retry: options.retry ?? false,
     ...(options.onAgentEvent && { onEvent: options.onAgentEvent }),
@@ -106,7 +136,21 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     bootloader,
     root: pinned,
     agent,
+    clock,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+// Reports to it are messages, signed by the key that it enrolled (T25).
+function gatewayNode(
+  { enrolment, report }: GatewayWay,
+  client: Client,
+  deviceName: string,
+): NodeAccess {
+  const url = `https://${enrolment.https}`;
+  return {
+    ...nodeAccess({ name: 'gateway', url }, client, deviceName),
+    report: async (bytes) => report(bytes),
   };
 }
 
@@ -123,6 +167,11 @@ function readBounded(path: string): Uint8Array {
   const bytes = new Uint8Array(readFileSync(path));
   check(bytes.length <= MAX_FILE, 'DEVICE_PROVISIONING_INVALID', `${path} is too large`);
   return bytes;
+}
+
+/** The model that the maker of the device in `directory` gave it. Errors: DEVICE_PROVISIONING_INVALID. */
+export function modelOf(directory: string): string {
+  return parseProvisioning(readBounded(join(directory, PROVISIONING))).model;
 }
 
 /** Makes a device's folder, as its maker does. Refuses to touch one that is there. Errors: DEVICE_PROVISIONING_INVALID. */

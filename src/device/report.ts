@@ -23,6 +23,8 @@ export interface ReportInput {
   readonly freshness: string;
   /** The image was stored unchanged and not run. */
   readonly opaque: boolean;
+  /** Of the gateway's offer that it answers (T25). */
+  readonly nonce: Uint8Array | undefined;
 }
 
 export function signReport(key: PrivateKey, root: Root, input: ReportInput): Uint8Array {
@@ -42,5 +44,5 @@ export function signReport(key: PrivateKey, root: Root, input: ReportInput): Uin
     [label.CWT_CLAIMS, claims],
     [label.TYP, 'application/firmament.report+cbor'],
   ]);
-  return createReport({ ...report, nonce: undefined }, key, header);
+  return createReport(report, key, header);
 }

@@ -7,11 +7,8 @@ const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
 /** The key as TLS takes it: PKCS #8, PEM. Errors: CRYPTO_KEY_INVALID when it is not of P-256. */
 export function p256PrivatePem(key: PrivateKey): string {
-  const pem = createPrivateKey({ key: jwkOf(key), format: 'jwk' }).export({
-    type: 'pkcs8',
-    format: 'pem',
-  });
-  return pem.toString();
+  const own = createPrivateKey({ key: jwkOf(key), format: 'jwk' });
+  return own.export({ type: 'pkcs8', format: 'pem' });
 }
 
 /** A request for a certificate of this key, PEM. Whoever issues it ignores the name. Errors: CRYPTO_KEY_INVALID. */

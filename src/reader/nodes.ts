@@ -14,7 +14,7 @@ import {
 import type { Client } from '../net/client.ts';
 import type { Line } from '../registry/line.ts';
 import { lineText } from '../registry/line.ts';
-import { nodesOf, type NamedNode } from '../registry/policy.ts';
+import { nodesOf } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
 import type { ImageSource } from './download.ts';
 import { httpImageSource } from './image-source.ts';
@@ -45,17 +45,22 @@ export function retrievalNodes(
 ): readonly NodeAccess[] {
   return nodesOf(root.policy)
     .filter(({ name, node }) => node.roles.includes('retrieval') && (!only || only.includes(name)))
-    .map((named) => nodeAccess(named, client, deviceName));
+    .map(({ name, node }) => nodeAccess({ name, url: node.url }, client, deviceName));
 }
 
-function nodeAccess({ name, node }: NamedNode, client: Client, deviceName: string): NodeAccess {
+/** Whoever answers as a node does: a node, or a gateway. `url` without a path. */
+export function nodeAccess(
+  { name, url }: { readonly name: string; readonly url: string },
+  client: Client,
+  deviceName: string,
+): NodeAccess {
   const get = async (
     path: string,
     maxBytes: number,
     headers: Record<string, string>,
   ): Promise<Uint8Array> => {
     const { body } = await client.request({
-      url: node.url + path,
+      url: url + path,
       headers,
       maxBytes,
       timeoutMs: ANSWER_MS,
@@ -78,14 +83,14 @@ function nodeAccess({ name, node }: NamedNode, client: Client, deviceName: strin
     image: (sha256) =>
       httpImageSource({
         name,
-        url: node.url + imagePath(sha256),
+        url: url + imagePath(sha256),
         client,
         headers: { 'firmament-transaction': '8' },
       }),
     async report(bytes) {
       await client.request({
         method: 'POST',
-        url: `${node.url}/v1/reports`,
+        url: `${url}/v1/reports`,
         headers: { 'content-type': REPORT_MEDIA },
         body: bytes,
         maxBytes: 4096,

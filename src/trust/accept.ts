@@ -5,7 +5,7 @@
 import { equal } from '../bytes.ts';
 import { thumbprint } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
-import { judgeAge, type Freshness } from './freshness.ts';
+import { judgeAge, type ClockName, type Freshness } from './freshness.ts';
 import { anchoredChain, checkKeyKnown, extendChain, trustedKeys, type Chain } from './links.ts';
 import {
   applies,
@@ -41,7 +41,7 @@ export interface Choice extends Offered {
 
 /**
  * Checks a `latest` answer's proof for the followed line at `position` and learns from it.
- * `now` in POSIX seconds. Errors: TRUST_* and LOG_COSIGNATURE_INVALID; nothing is learned then.
+ * `now` in POSIX seconds, by the clock that is named. Errors: TRUST_* and LOG_COSIGNATURE_INVALID; nothing is learned then.
  */
 export function acceptProof(
   provision: Provision,
@@ -49,6 +49,7 @@ export function acceptProof(
   position: number,
   proof: Uint8Array,
   now: number,
+  clock: ClockName = 'own clock',
 ): { readonly judged: JudgedLine; readonly state: TrustState } {
   const followed = provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
   const proven = verifyProof(provision.root, followed.line, proof);
@@ -60,7 +61,7 @@ export function acceptProof(
     'the lowest sequence allowed went down',
   );
   const chain = chainOf(provision, state, position, proven);
-  const age = judgeAge(provision.root.policy, proven, now, state.floor);
+  const age = judgeAge(provision.root.policy, proven, now, state.floor, clock);
   return {
     judged: { followed, proven, freshness: age.freshness, chain },
     state: {

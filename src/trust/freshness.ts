@@ -4,8 +4,11 @@ import type { Policy } from '../registry/policy.ts';
 import type { ProvenLine } from './proof.ts';
 import type { Provision } from './state.ts';
 
+/** Whose clock the reader goes by (T14). */
+export type ClockName = 'own clock' | 'gateway clock';
+
 export type Freshness =
-  | { readonly kind: 'fresh'; readonly clock: 'nonce' | 'own clock' | 'gateway clock' }
+  | { readonly kind: 'fresh'; readonly clock: 'nonce' | ClockName }
   | { readonly kind: 'stale'; readonly reason: 'age' | 'clock' | 'policy' };
 
 export interface Age {
@@ -15,10 +18,16 @@ export interface Age {
 }
 
 /**
- * Judges the age of a proven head by the reader's own clock, never earlier than its stored floor.
+ * Judges the age of a proven head by the reader's clock, its own unless said otherwise, never earlier than its stored floor.
  * `now` and `floor` in POSIX seconds.
  */
-export function judgeAge(policy: Policy, proven: ProvenLine, now: number, floor: number): Age {
+export function judgeAge(
+  policy: Policy,
+  proven: ProvenLine,
+  now: number,
+  floor: number,
+  name: ClockName = 'own clock',
+): Age {
   const clock = Math.max(now, floor);
   const past = newestFirst(proven).filter((time) => time <= clock + policy.skew);
   const time = past[policy.quorum - 1];
@@ -28,7 +37,7 @@ export function judgeAge(policy: Policy, proven: ProvenLine, now: number, floor:
   if (time < clock - policy.maxAge) return { freshness: { kind: 'stale', reason: 'age' }, time };
   // A clock behind the floor is wrong: an old head from about that time must not look fresh by it.
   if (now + policy.skew < floor) return { freshness: { kind: 'stale', reason: 'clock' }, time };
-  return { freshness: { kind: 'fresh', clock: 'own clock' }, time };
+  return { freshness: { kind: 'fresh', clock: name }, time };
 }
 
 function newestFirst(proven: ProvenLine): readonly number[] {
