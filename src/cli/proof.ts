@@ -10,7 +10,7 @@ import { parseRoot, type Root } from '../registry/root.ts';
 import { integerJson } from '../suit/inspect.ts';
 import { freshnessText, judgeAge } from '../trust/freshness.ts';
 import { offeredAs } from '../trust/offer.ts';
-import { verifyProof, type ProvenLine } from '../trust/proof.ts';
+import { decodeProof, verifyProof, type ProvenLine } from '../trust/proof.ts';
 import { checkHead, type Head } from '../trust/state.ts';
 import { wrong } from './arguments.ts';
 import { EXIT, type Io } from './io.ts';
@@ -114,7 +114,9 @@ function parseMemory(bytes: Uint8Array): Memory {
   const floor = json?.floor ?? 0;
   const size = json?.head?.size;
   const root = json?.head?.root;
-  if (json === null || !isCount(floor)) return wrong('the state is not {head, floor}');
+  // A memory that says neither would refuse nothing: then it is another file.
+  const says = json?.head !== undefined || json?.floor !== undefined;
+  if (json === null || !says || !isCount(floor)) return wrong('the state is not {head, floor}');
   if (json.head === undefined || json.head === null) return { head: null, floor };
   if (!isCount(size) || typeof root !== 'string') return wrong('the state is not {head, floor}');
   return { head: { size, root: fromHex(root, 32) }, floor };
@@ -130,7 +132,12 @@ function nameLine(
 ): { readonly line: Line; readonly proof: Uint8Array } | undefined {
   const { bytes } = request;
   // A `latest` answer is a CBOR map; an update proof is an array.
-  if ((bytes[0] ?? 0) >> 5 !== 5) return request.line && { line: request.line, proof: bytes };
+  if ((bytes[0] ?? 0) >> 5 !== 5) {
+    if (request.line) return { line: request.line, proof: bytes };
+    // What is no proof at all is refused, whatever it was asked about.
+    decodeProof(bytes);
+    return undefined;
+  }
   check(bytes.length <= MAX_LATEST, 'TRUST_PROOF_MALFORMED', 'larger than a latest answer');
   const latest = decodeLatest(bytes);
   return { line: request.line ?? latest.line, proof: latest.proof };

@@ -190,6 +190,9 @@ test('proof verify says what is proven, and refuses what is not', async () => {
   assert.equal(later.out['freshness'], 'stale(age)');
 
   assert.equal((await verify('--state', at('nowhere'))).code, 2);
+  // A file that says nothing would refuse nothing.
+  assert.equal((await withState([])).code, 2);
+  assert.equal((await withState({ Head: { size, root: head } })).code, 2);
   assert.equal((await verify('--line', 'x')).code, 2);
   assert.equal((await verify('--now', 'tomorrow')).code, 2);
   assert.equal((await run(proof, 'verify', file)).code, 2);
@@ -207,6 +210,7 @@ test('proof verify says what is proven, and refuses what is not', async () => {
   ]) {
     await writeFile(at('junk'), junk);
     assert.equal((await run(proof, 'verify', at('junk'), ...pinned, '--line', line)).code, 1);
+    assert.equal((await run(proof, 'verify', at('junk'), ...pinned)).code, 1);
   }
 });
 
