@@ -1,6 +1,7 @@
 /** The device's one component, as the SUIT interpreter acts on it: the inactive slot, until it is invoked. */
 import { createHash } from '#crypto';
 import { equal } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
 import { check, fail } from '../errors.ts';
 import type { Component, ComponentPort, FetchRequest } from '../suit/component-port.ts';
 import type { Files } from '../reader/files.ts';
@@ -13,6 +14,10 @@ export interface FirmwareComponent {
   readonly file: () => string;
   readonly fetch: (request: FetchRequest) => Promise<void>;
   readonly invoke: () => Promise<void>;
+  /** The clock that use-before and wait are judged by; without it both are refused. */
+  readonly clock?: Clock | undefined;
+  /** Of the firmware that runs now, as its release states it. */
+  readonly version?: string | undefined;
 }
 
 /** The component's identifier: one part, one byte 00, as the standard's examples have it. */
@@ -52,5 +57,13 @@ export function firmwarePort(firmware: FirmwareComponent): ComponentPort {
     copy: unsupported,
     swap: unsupported,
     invoke: () => firmware.invoke(),
+    ...(firmware.clock === undefined ? {} : { now: async () => BigInt(firmware.clock?.() ?? 0) }),
+    version: async () => versionParts(firmware.version),
   };
+}
+
+/** A version of numbers and dots as SUIT compares it; undefined for any other text. */
+function versionParts(version: string | undefined): readonly number[] | undefined {
+  if (version === undefined || !/^\d{1,9}(\.\d{1,9}){0,7}$/.test(version)) return undefined;
+  return version.split('.').map(Number);
 }

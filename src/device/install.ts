@@ -1,5 +1,6 @@
 /** Installing one accepted release: the manifest's own sequences, over the inactive slot, up to a decided trial. */
 import { equal, hex } from '../bytes.ts';
+import type { Clock } from '../clock.ts';
 import { check, fail, FirmamentError, type Code } from '../errors.ts';
 import { lineText, type Line } from '../registry/line.ts';
 import { processManifest } from '../suit/process.ts';
@@ -26,9 +27,11 @@ export interface InstallOptions {
   readonly onStart: (bytes: number) => void;
   readonly onProgress: (done: number, total: number, source: string) => void;
   readonly onLiar: (node: string) => void;
+  /** For manifests that ask for the time (use-before, wait); they are refused without it. */
+  readonly clock?: Clock;
 }
 
-const AGAIN: readonly Code[] = ['DEVICE_DOWNLOAD_FAILED', 'DEVICE_CANCELLED'];
+const AGAIN: readonly Code[] = ['DEVICE_DOWNLOAD_FAILED', 'DEVICE_CANCELLED', 'SUIT_WAITING'];
 
 export interface InstallOutcome {
   readonly records: readonly ReportEntry[];
@@ -58,6 +61,8 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
       await slots.complete();
       await bootloader.reboot();
     },
+    clock: options.clock,
+    version: activeVersion(slots),
   });
   try {
     await processManifest(release.envelope, {
@@ -88,6 +93,10 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
     if (AGAIN.includes(error.code) || isStorageError(error)) throw error;
     return { records, result: failureOf(error), failure: error, opaque: false };
   }
+}
+
+function activeVersion({ state }: Slots): string | undefined {
+  return state.active ? state.slots[state.active]?.version : undefined;
 }
 
 // The one image that this device takes from the manifest, as its shared sequence names it.
