@@ -1,5 +1,4 @@
 /** The retrieval nodes that a device may ask, none of them trusted: which to try, and what each answers. */
-import { hex } from '../bytes.ts';
 import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import {
   decodeLatest,
@@ -98,9 +97,4 @@ export function nodeAccess(
       });
     },
   };
-}
-
-/** For log lines. */
-export function shortDigest(digest: Uint8Array): string {
-  return hex(digest).slice(0, 16);
 }

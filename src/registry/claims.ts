@@ -2,7 +2,6 @@
  * The protected header of a statement and its CWT claims (docs/spec/statement.md, T04). The same parser
  * reads them from the ledger's statement and from a SUIT envelope's authentication block.
  */
-import { hex } from '../bytes.ts';
 import { asArray, asBytes, asMap, asText, asUint, asUint64, onlyKeys } from '../cbor/read.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { algorithmFor } from '../cose/algorithm.ts';
@@ -189,15 +188,4 @@ export function claimsHeader(
     [label.CWT_CLAIMS, inner],
     [label.TYP, `application/firmament.${claims.kind}+cbor`],
   ]);
-}
-
-/** Claims for a log line or a page: ids in hex. */
-export function describeClaims(claims: Claims): Record<string, string> {
-  return {
-    kind: claims.kind,
-    issuer: claims.issuer,
-    subject: claims.subject,
-    counter: claims.counter.toString(),
-    keyId: hex(claims.keyId),
-  };
 }
