@@ -69,6 +69,10 @@ writeFileSync(path('radio.bin'), RADIO);
 const VENDOR = 'fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe';
 const CLASS = '1492af1425695e48bf429b2d51f2ab45';
 const COMPONENTS = [utf8('application').toHex(), utf8('radio').toHex()] as const;
+const PAYLOADS = [
+  `https://example.org/lamp/application.bin=${path('application.bin')}`,
+  `https://example.org/lamp/radio.enc=${path('radio.enc')}`,
+] as const;
 const process = (file: string, ...more: readonly string[]) => [
   'process',
   path(file),
@@ -81,9 +85,9 @@ const process = (file: string, ...more: readonly string[]) => [
   '--slots',
   path('slots'),
   '--payload',
-  `https://example.org/lamp/application.bin=${path('application.bin')}`,
+  PAYLOADS[0],
   '--payload',
-  `https://example.org/lamp/radio.enc=${path('radio.enc')}`,
+  PAYLOADS[1],
   ...more,
 ];
 
@@ -136,6 +140,9 @@ test('the example: encrypted, created, signed, severed, processed, reported', as
   assert.deepEqual(answer['ran'], ['install', 'validate', 'invoke']);
   assert.deepEqual(answer['invoked'], [{ component: COMPONENTS[0], arguments: null }]);
   assert.deepEqual(new Uint8Array(readFileSync(path(`slots/${COMPONENTS[1]}`))), RADIO);
+  const keys = ['--key', path('mac.key'), path('author.pub'), '--slots', path('slots')];
+  const lists = ['--payload', ...PAYLOADS, '--kek', path('shared.key'), path('device.key')];
+  await done('process', path('lamp.suit'), ...keys, ...lists, '--vendor', VENDOR, '--class', CLASS);
   const file = path('report');
   const more = ['--kek', path('shared.key'), '--report', file, '--report-key', path('device.key')];
   await done(...process('lamp.suit', ...more, '--capabilities'));

@@ -46,7 +46,7 @@ export class ProcessRefusal extends Error {
 
 /** Errors: ProcessRefusal, and those of arguments, keys and envelope. */
 export async function processFile(args: readonly string[]): Promise<Json> {
-  const given = readArguments(args, [
+  const given = readArguments(spreadLists(args), [
     'key*',
     'vendor',
     'class',
@@ -135,6 +135,21 @@ export async function processFile(args: readonly string[]): Promise<Json> {
     throw new ProcessRefusal(error, recordJson(failure));
   }
 }
+
+/** `FILE --key A B` as `FILE --key A --key B`: the file comes first, so what follows an option is its. */
+function spreadLists(args: readonly string[]): readonly string[] {
+  if (args[0]?.startsWith('-') !== false) return args;
+  let option = '';
+  return args.flatMap((arg) => {
+    if (arg.startsWith('-')) {
+      option = LISTS.has(arg) ? arg : '';
+      return option === '' ? [arg] : [];
+    }
+    return option === '' ? [arg] : [option, arg];
+  });
+}
+
+const LISTS: ReadonlySet<string> = new Set(['--key', '--payload', '--kek']);
 
 /** Refused before anything ran. */
 function refusing<T>(step: () => T): T {

@@ -66,7 +66,15 @@ export async function install(options: InstallOptions): Promise<InstallOutcome> 
   });
   try {
     await processManifest(release.envelope, {
-      sections: ['payload-fetch', 'install', 'validate', 'load', 'invoke'],
+      sections: [
+        'dependency-resolution',
+        'payload-fetch',
+        'candidate-verification',
+        'install',
+        'validate',
+        'load',
+        'invoke',
+      ],
       port,
       limits: { imageBytes: image.size },
       onRecord: (entry) => void records.push(entry),

@@ -2,10 +2,19 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { privateKey } from '#crypto';
 import { decodeForeignKey, decodeMacKey } from '../cose/key.ts';
+import { createSign1 } from '../cose/sign1.ts';
 import { FirmamentError } from '../errors.ts';
 import { authenticateWith } from './authenticate.ts';
+import { buildEnvelope } from './build.ts';
+import { componentName } from './component-port.ts';
+import { suitDigest } from './digest.ts';
 import { parseEnvelope } from './envelope.ts';
+import { SECTION } from './label.ts';
+import type { SectionName } from './label.ts';
+import { memoryComponents } from './memory-components.ts';
+import { processManifest } from './process.ts';
 import { addReceipts } from './transparent.ts';
 
 const VECTORS = new URL('../../test/vectors/', import.meta.url);
@@ -115,3 +124,43 @@ test('a refusal or an answer takes no longer than 50 ms, on what is made to be s
   );
   assert.ok(p99 < 50, `p99 ${p99} ms`);
 });
+
+/** Signed anew after each change: past the signature there is only the parser and the processor. */
+for (const name of [
+  'trust-domains-12/example2_integrated',
+  'firmware-encryption-24/suit-manifest-aes-kw-content',
+  'firmware-encryption-24/suit-manifest-es-ecdh-dependency',
+  'manifest-spec-37/example3.signed',
+])
+  test(`${name}: whatever a trusted signer has signed ends in a result or a code`, async () => {
+    const { manifestBytes, integrated: payloads } = parseEnvelope(await read(`suit/${name}.suit`));
+    const signer = privateKey('Ed25519', new Uint8Array(32).fill(3));
+    const decryptionKeys = [{ kind: 'wrap', key: new Uint8Array(16).fill(0x61) }] as const;
+    const sections = Object.keys(SECTION) as SectionName[];
+    for (let at = 0; at < manifestBytes.length; at++) {
+      const manifest = manifestBytes.slice();
+      manifest[at] = (manifest[at] as number) ^ (1 << (at % 8));
+      const payload = suitDigest(manifest);
+      const block = createSign1({ header: new Map(), payload, key: signer, detached: true });
+      try {
+        const bytes = buildEnvelope({
+          manifest,
+          authenticationBlocks: [block],
+          integrated: payloads,
+        });
+        const verified = authenticateWith(parseEnvelope(bytes), { keys: [signer.publicKey] });
+        const components = new Map(
+          verified.manifest.componentIds.map((id) => [componentName(id), null]),
+        );
+        const port = memoryComponents({ components, payloads: new Map(), identifiers: {} });
+        const trust = { keys: [key], macKeys };
+        await processManifest(verified, { sections, port, trust, decryptionKeys });
+      } catch (error) {
+        assert.ok(error instanceof FirmamentError, `byte ${at}: ${String(error)}`);
+        // A fault of ours would come as the failure of a command, with its cause.
+        const { cause } = error;
+        const ours = cause instanceof Error && !(cause instanceof FirmamentError);
+        assert.ok(!ours || error.code !== 'SUIT_OPERATION_FAILED', `byte ${at}: ${String(cause)}`);
+      }
+    }
+  });
