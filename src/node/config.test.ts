@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { readNodeConfig } from './config.ts';
+import { privateKey } from '#crypto';
+import { hex } from '../bytes.ts';
+import { encodePrivateKey } from '../cose/key.ts';
+import { readNodeConfig, readNodeKeys } from './config.ts';
 import { parsePlan } from './plan.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples');
@@ -74,4 +77,23 @@ suite('refused with NODE_CONFIG', () => {
   ];
   for (const [what, config] of wrong)
     test(what, () => assert.throws(() => read(config), { code: 'NODE_CONFIG' }));
+});
+
+test('keys that everybody may read are refused', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'firmament-config-'));
+  const path = join(folder, 'keys.json');
+  const key = hex(encodePrivateKey(privateKey('Ed25519', new Uint8Array(32).fill(1))));
+  const keys = { cosigner: key, receipt: key, statement: key };
+  writeFileSync(path, JSON.stringify({ tls: { certificate: 'c', key: 'k' }, ...keys }));
+  for (const [mode, refused] of [
+    [0o604, true],
+    [0o602, true],
+    [0o600, false],
+    [0o440, false],
+  ] as const) {
+    chmodSync(path, mode);
+    if (refused) assert.throws(() => readNodeKeys(path), { code: 'NODE_CONFIG' });
+    else assert.equal(readNodeKeys(path).tls.certificatePem, 'c');
+  }
+  rmSync(folder, { recursive: true });
 });

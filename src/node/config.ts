@@ -1,5 +1,5 @@
 /** A node's configuration file and its secrets. Paths in it are relative to the file's own folder. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fromHex } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
@@ -114,9 +114,15 @@ export function readNodeConfig(path: string): NodeConfig {
   };
 }
 
-/** Errors: NODE_CONFIG. */
+/** Errors: NODE_CONFIG, also when others than the file's owner and group may read it. */
 export function readNodeKeys(path: string): NodeKeys {
   const json = readJson(path);
+  const { mode } = statSync(path);
+  check(
+    (mode & 0o007) === 0 || process.platform === 'win32',
+    'NODE_CONFIG',
+    `everybody on this machine may read the keys in ${path}: give it mode 600`,
+  );
   const tls = json['tls'];
   check(isRecord(tls), 'NODE_CONFIG', 'the key file lacks "tls"');
   return {
