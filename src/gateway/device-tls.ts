@@ -35,7 +35,8 @@ export function createDeviceTlsServer(options: DeviceTlsOptions): Server {
     const server = createServer({
       ...deviceContext(options.tls, options.rootPem),
       requestCert: true,
-      rejectUnauthorized: true,
+      // Who a connection is, `deviceOf` says: Node's own verdict knows certificates only.
+      rejectUnauthorized: false,
       handshakeTimeout: options.handshake,
       pskIdentityHint: '',
       pskCallback: (socket, identity) => {
@@ -77,16 +78,23 @@ function deviceContext(
 }
 
 /**
- * The device at the other end, active and proven by its key; undefined for anyone else. `authorized` alone says
- * little: it is true for every pre-shared key too.
+ * The device at the other end, active and proven by its key; undefined for anyone else. A certificate counts when the
+ * authority signed it; without one, a pre-shared key when the handshake rested on it. Node's `authorized` says
+ * nothing about the latter: true for every such connection in some releases, false in others.
  */
 export function deviceOf(socket: TLSSocket, devices: Devices): string | undefined {
-  if (!socket.authorized) return undefined;
-  const spki = shownKey(socket);
-  if (spki === 'unreadable') return undefined;
-  if (spki) return activeDevice(devices, spki);
-  const identity = pskIdentities.get(socket);
+  const shown = shownKey(socket);
+  if (shown === 'unreadable') return undefined;
+  if (shown) return socket.authorized ? activeDevice(devices, shown) : undefined;
+  const identity = restsOnPsk(socket) ? pskIdentities.get(socket) : undefined;
   return identity !== undefined && devices.psk(identity) ? identity : undefined;
+}
+
+// That an identity was asked for proves nothing: the handshake may have gone on without it. In TLS 1.3 a pre-shared key
+// looks like a resumed session, and this server has no others (SSL_OP_NO_TICKET).
+function restsOnPsk(socket: TLSSocket): boolean {
+  if (socket.getProtocol() === 'TLSv1.3') return socket.isSessionReused();
+  return socket.getCipher().name.includes('PSK-');
 }
 
 function shownKey(socket: TLSSocket): Uint8Array | 'unreadable' | undefined {

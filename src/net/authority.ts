@@ -5,7 +5,7 @@
 import { createHash, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type * as x509Types from '@peculiar/x509';
-import { equal } from '../bytes.ts';
+import { concat, equal } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { TlsCredentials } from './tls.ts';
 
@@ -22,6 +22,8 @@ export interface CertificateRequest {
   /** DER SubjectPublicKeyInfo of a P-256 key. */
   readonly spki: Uint8Array;
   readonly spkiSha256: Uint8Array;
+  /** x and y, 64 bytes. */
+  readonly point: Uint8Array;
 }
 
 /** A self-signed root. `now` in POSIX seconds. */
@@ -99,8 +101,15 @@ export async function readCertificateRequest(pem: string): Promise<CertificateRe
     const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
     check(key.asymmetricKeyDetails?.namedCurve === 'prime256v1', 'NET_KEY_UNSUPPORTED');
     check(await request.verify(webcrypto), 'NET_REQUEST_INVALID', 'not signed by its own key');
-    const canonical = Uint8Array.from(key.export({ type: 'spki', format: 'der' }));
-    return { spki: canonical, spkiSha256: digest(canonical) };
+    const jwk = key.export({ format: 'jwk' });
+    const fields = [jwk.x ?? '', jwk.y ?? ''];
+    const point = concat(
+      ...fields.map((field) => Uint8Array.fromBase64(field, { alphabet: 'base64url' })),
+    );
+    // One encoding of one key, whether its point came compressed or not.
+    const canonical = createPublicKey({ key: jwk, format: 'jwk' });
+    const der = Uint8Array.from(canonical.export({ type: 'spki', format: 'der' }));
+    return { spki: der, spkiSha256: digest(der), point };
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('NET_'))
       throw cause;

@@ -1,0 +1,335 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as tlsConnect, type TLSSocket } from 'node:tls';
+import type { MqttClient } from 'mqtt';
+import { topic } from '../api/downlink.ts';
+import { createTlsIdentity, type TlsIdentity } from '../net/tls.ts';
+import {
+  certificateDevice,
+  edgeBroker,
+  ended,
+  hear,
+  mqttConnect,
+  mqttOptions,
+  openEdge,
+  pskDevice,
+  type Edge,
+  type EdgeDevice,
+  type Heard,
+} from '../testing/gateway-edge.ts';
+import type { EmbeddedBroker } from './broker.ts';
+import { createCertificateRequest } from '../net/certificate-request.ts';
+import {
+  createClientCertificate,
+  createRootCertificate,
+  readCertificateRequest,
+} from '../net/authority.ts';
+import { privateKey } from '#crypto';
+import { readAuthority } from '../testing/gateway-edge.ts';
+
+let edge: Edge;
+let broker: EmbeddedBroker;
+let heard: Heard;
+let lamp: EdgeDevice;
+let plug: EdgeDevice;
+let stranger: TlsIdentity;
+const clients: MqttClient[] = [];
+
+before(async () => {
+  edge = await openEdge();
+  broker = await edgeBroker(edge, {
+    messages: { perSecond: 1, burst: 100 },
+    sessions: { perSecond: 100, burst: 100 },
+  });
+  heard = hear(broker);
+  lamp = await certificateDevice(edge);
+  plug = await pskDevice(edge);
+  stranger = await createTlsIdentity();
+});
+
+after(async () => {
+  for (const client of clients) client.end(true);
+  await broker[Symbol.asyncDispose]();
+  await edge[Symbol.asyncDispose]();
+});
+
+const join = async (device: EdgeDevice, more: object = {}): Promise<MqttClient> => {
+  const client = await mqttConnect({ ...mqttOptions(edge, device, broker.port), ...more });
+  clients.push(client);
+  return client;
+};
+const firstMessage = (client: MqttClient): Promise<readonly [string, string]> =>
+  new Promise((resolve) =>
+    client.once('message', (name, payload) => resolve([name, payload.toString()])),
+  );
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`both tiers on one port over ${version}: a session is its key's, whatever the client id`, async () => {
+    for (const device of [lamp, plug]) {
+      const client = await join(device, { minVersion: version, maxVersion: version });
+      assert.equal((client.stream as TLSSocket).getProtocol(), version);
+      await client.publishAsync(topic(device.id, 'hello'), version, { qos: 1 });
+      // acknowledged means taken
+      assert.ok(heard.events.includes(`hello ${device.id} ${version}`));
+      assert.equal(broker.online(device.id), true);
+      await client.endAsync();
+      await heard.until(`disconnected ${device.id}`);
+    }
+  });
+}
+
+test('a retained offer waits for the device, comes again, and goes with an empty one', async () => {
+  await broker.publish(lamp.id, 'offer', '{"offer":1}', { retain: true });
+  const client = await join(lamp, { clean: false });
+  const first = firstMessage(client);
+  await client.subscribeAsync(topic(lamp.id, 'offer'), { qos: 1 });
+  assert.deepEqual(await first, [topic(lamp.id, 'offer'), '{"offer":1}']);
+  const gone = firstMessage(client);
+  await broker.publish(lamp.id, 'offer', '', { retain: true });
+  assert.deepEqual(await gone, [topic(lamp.id, 'offer'), '']);
+  await client.endAsync();
+  const again = await join(lamp);
+  let came = 0;
+  again.on('message', () => (came += 1));
+  await again.subscribeAsync(topic(lamp.id, 'offer'), { qos: 1 });
+  await broker.publish(lamp.id, 'time', 'now', { retain: false });
+  await sleep(50);
+  assert.equal(came, 0);
+  await again.endAsync();
+});
+
+test('strangers: no certificate, a foreign one, a wrong or unknown pre-shared key', async () => {
+  const { cert: _cert, key: _key, ...bare } = mqttOptions(edge, lamp, broker.port);
+  const foreign = { cert: stranger.certificatePem, key: stranger.privateKeyPem };
+  const wrong = { pskCallback: () => ({ identity: plug.id, psk: randomBytes(32) }) };
+  // The key of a device that has none: unknown here.
+  const unknown = { pskCallback: () => ({ identity: lamp.id, psk: new Uint8Array(32) }) };
+  const psk = mqttOptions(edge, plug, broker.port);
+  const before = heard.events.length;
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+    for (const options of [
+      bare,
+      { ...bare, ...foreign },
+      { ...psk, ...wrong },
+      { ...psk, ...unknown },
+    ])
+      await assert.rejects(
+        mqttConnect({ ...options, ...{ maxVersion } }),
+        JSON.stringify(Object.keys(options)),
+      );
+  assert.equal(heard.events.length, before);
+});
+
+test('a certificate of the authority whose key no device enrolled opens nothing', async () => {
+  const { certificatePem, privateKeyPem } = edge.authority.server;
+  const options = {
+    ...mqttOptions(edge, lamp, broker.port),
+    cert: certificatePem,
+    key: privateKeyPem,
+  };
+  await assert.rejects(mqttConnect(options));
+  const device = await certificateDevice(edge);
+  edge.devices.revoke(device.id);
+  await assert.rejects(mqttConnect(mqttOptions(edge, device, broker.port)));
+});
+
+test('an enrolled key in a certificate that is over, or that its holder signed itself', async () => {
+  const key = privateKey('P-256', new Uint8Array(randomBytes(32)));
+  const request = await readCertificateRequest(await createCertificateRequest(key, ''));
+  const device = await certificateDevice(edge, key);
+  const root = readAuthority(edge.directory);
+  const spent = await createClientCertificate(
+    root,
+    request,
+    device.id,
+    1,
+    Date.UTC(2026, 0, 1) / 1000,
+  );
+  const rogue = { ...root, ...(await createRootCertificate('test root', 3652, edge.now)) };
+  const forged = await createClientCertificate(rogue, request, device.id, 825, edge.now);
+  for (const cert of [spent, forged]) {
+    const options = { ...mqttOptions(edge, device, broker.port), cert };
+    await assert.rejects(mqttConnect(options));
+  }
+  await (await join(device)).endAsync();
+});
+
+test('foreign topics: refused with 0x80, by filter or by name, and nothing of them arrives', async () => {
+  const client = await join(lamp, { clean: false });
+  let came = 0;
+  client.on('message', () => (came += 1));
+  const filters = ['#', '+/+/+/+', `firmament/v1/${plug.id}/#`, topic(plug.id, 'offer'), '$SYS/#'];
+  const granted = await client
+    .subscribeAsync([...filters, topic(lamp.id, 'offer')], { qos: 1 })
+    .catch((error: unknown) => error);
+  // the client library rejects when any was refused
+  if (Array.isArray(granted)) assert.ok(granted.slice(0, -1).every(({ qos }) => qos === 128));
+  else assert.match(String(granted), /128|subscri/i);
+  await broker.publish(plug.id, 'offer', 'secret', { retain: true });
+  await sleep(50);
+  await client.endAsync();
+  // Nothing was kept for a session that asked to be kept.
+  const again = await join(lamp, { clean: false });
+  again.on('message', () => (came += 1));
+  await sleep(100);
+  assert.equal(came, 0);
+  await again.endAsync();
+  await broker.publish(plug.id, 'offer', '', { retain: true });
+});
+
+test("publishing to another's topic, to an offer or nowhere of ours ends the session", async () => {
+  const before = heard.events.length;
+  for (const name of [
+    topic(plug.id, 'hello'),
+    topic(lamp.id, 'offer'),
+    topic(lamp.id, 'time'),
+    'x/y',
+    '$SYS/x',
+  ]) {
+    const client = await join(lamp);
+    client.publish(name, 'forged', { qos: 0 });
+    await ended(client);
+  }
+  assert.deepEqual(
+    heard.events.slice(before).filter((event) => event.includes('forged')),
+    [],
+  );
+});
+
+test("a will on another's topic is no session; one's own empty hello is a quiet goodbye", async () => {
+  const will = {
+    topic: topic(plug.id, 'hello'),
+    payload: Buffer.from('forged'),
+    qos: 1 as const,
+    retain: false,
+  };
+  await assert.rejects(join(lamp, { will }));
+  const count = heard.events.filter((event) => event.startsWith('hello')).length;
+  const own = { ...will, topic: topic(lamp.id, 'hello'), payload: Buffer.alloc(0) };
+  const client = await join(lamp, { will: own });
+  client.stream.destroy();
+  await sleep(100);
+  assert.equal(heard.events.filter((event) => event.startsWith('hello')).length, count);
+});
+
+test('what a device retains is retained for nobody', async () => {
+  const client = await join(lamp);
+  await client.publishAsync(topic(lamp.id, 'status'), 'kept?', { qos: 1, retain: true });
+  await client.endAsync();
+  assert.ok(heard.events.includes(`status ${lamp.id} kept?`));
+});
+
+test('packets: the first is a small CONNECT, no other is above 64 KiB', async () => {
+  const client = await join(lamp);
+  client.publish(topic(lamp.id, 'report'), Buffer.alloc(70_000), { qos: 0 });
+  await ended(client);
+  const { cert, key } = mqttOptions(edge, lamp, broker.port);
+  for (const bytes of [
+    [0x10, 0xff, 0xff, 0xff, 0x7f],
+    [0x30, 0x02, 0, 0],
+  ]) {
+    const socket = tlsConnect({
+      host: '127.0.0.1',
+      port: broker.port,
+      ca: edge.authority.rootPem,
+      cert,
+      key,
+    } as object);
+    socket.on('error', () => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once('close', () => resolve());
+    socket.once('secureConnect', () => socket.write(Uint8Array.from(bytes)));
+    await promise;
+  }
+});
+
+test('flooding ends the session of who floods', async () => {
+  const device = await certificateDevice(edge);
+  const client = await join(device);
+  const end = ended(client);
+  for (let i = 0; i < 300; i++) client.publish(topic(device.id, 'status'), 'x', { qos: 0 });
+  await end;
+  const taken = heard.events.filter((event) => event.startsWith(`status ${device.id}`)).length;
+  assert.ok(taken <= 102, String(taken));
+});
+
+test('the same device again: the newer session stands', async () => {
+  const first = await join(lamp);
+  const end = ended(first);
+  const second = await join(lamp);
+  await end;
+  assert.equal(second.connected, true);
+  assert.equal(broker.online(lamp.id), true);
+  await second.endAsync();
+});
+
+test('a revoked device: its live session ends, and it does not come back', async () => {
+  for (const device of [await certificateDevice(edge), await pskDevice(edge)]) {
+    const client = await join(device);
+    const end = ended(client);
+    edge.devices.revoke(device.id);
+    await end;
+    assert.equal(broker.online(device.id), false);
+    await assert.rejects(mqttConnect(mqttOptions(edge, device, broker.port)));
+  }
+});
+
+test('a device that does not read is cut off and keeps nothing back from the others', async () => {
+  const frozen = await certificateDevice(edge);
+  const slow = await join(frozen);
+  await slow.subscribeAsync(topic(frozen.id, 'offer'), { qos: 0 });
+  (slow.stream as TLSSocket).pause();
+  const client = await join(lamp);
+  await client.subscribeAsync(topic(lamp.id, 'time'));
+  let longest = 0;
+  let last = performance.now();
+  let came = 0;
+  client.on('message', () => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+    came += 1;
+  });
+  const payload = 'x'.repeat(20_000);
+  // More than a loopback's buffers hold.
+  for (let i = 0; i < 600 && broker.online(frozen.id); i++) {
+    await broker.publish(frozen.id, 'offer', payload, { retain: false });
+    await broker.publish(lamp.id, 'time', String(i), { retain: false });
+  }
+  await sleep(50);
+  assert.equal(broker.online(frozen.id), false);
+  assert.ok(came > 10 && longest < 1000, `${came} messages, ${longest} ms`);
+  await client.endAsync();
+});
+
+test('too many connections of one address; a session begun too often', async () => {
+  await using small = await edgeBroker(edge, {
+    perAddress: 1,
+    sessions: { perSecond: 0.01, burst: 2 },
+  });
+  hear(small);
+  const first = await mqttConnect(mqttOptions(edge, lamp, small.port));
+  await assert.rejects(mqttConnect(mqttOptions(edge, plug, small.port)));
+  await first.endAsync();
+  await sleep(50);
+  const second = await mqttConnect(mqttOptions(edge, lamp, small.port));
+  await second.endAsync();
+  await sleep(50);
+  await assert.rejects(mqttConnect(mqttOptions(edge, lamp, small.port)));
+});
+
+test('who never says CONNECT, or never ends its handshake, is hung up on', async () => {
+  await using hasty = await edgeBroker(edge, { connect: 100, handshake: 100 });
+  hear(hasty);
+  const { cert, key } = mqttOptions(edge, lamp, hasty.port);
+  const socket = tlsConnect({
+    host: '127.0.0.1',
+    port: hasty.port,
+    ca: edge.authority.rootPem,
+    cert,
+    key,
+  } as object);
+  socket.on('error', () => {});
+  await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+});
