@@ -22,7 +22,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
     handle = new DatabaseSync(path, { timeout: busyTimeout, enableForeignKeyConstraints: true });
     if (exclusive) handle.exec('PRAGMA locking_mode = EXCLUSIVE');
     // FULL: in WAL mode each commit is synced, so that a power cut loses nothing that was answered.
-    handle.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000');
+    handle.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4000');
     // The exclusive lock is taken at the first write, so take it now.
     handle.exec('BEGIN IMMEDIATE; COMMIT');
   } catch (cause) {
