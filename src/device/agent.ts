@@ -275,6 +275,7 @@ export class Agent {
       bootloader,
       nodes: this.#order(),
       retry: this.#parts.retry ?? false,
+      clock: this.#parts.clock,
       onStart: (bytes) =>
         this.#emit({
           type: 'installing',

@@ -100,6 +100,8 @@ function imagesOf(manifest: Manifest): readonly ImageOfRelease[] {
       'RELEASE_CLAIMS',
       'an image has a SHA-256 digest and a size',
     );
+    // The store would hold the ciphertext, and the manifest's digest here is the plaintext's (T22).
+    check(!image.encrypted, 'RELEASE_CLAIMS', 'encrypted images are not registered yet');
     return { component: image.componentIndex, digest: image.digest, size: image.size };
   });
 }
