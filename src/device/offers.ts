@@ -60,7 +60,10 @@ export interface OfferOptions {
   ) => Promise<Verdict>;
   readonly onTime?: (time: GatewayTime) => void;
   readonly onEvent?: (event: OfferEvent) => void;
+  /** Milliseconds: the first and the longest pause between two connections. */
   readonly pauses?: readonly [number, number];
+  /** Likewise, before a postponed attempt is made again. */
+  readonly retry?: readonly [number, number];
 }
 
 const INTERVAL = 5_000;
@@ -176,7 +179,8 @@ export class OfferFollower implements AsyncDisposable {
         continue;
       }
       if (postponed === 0) this.#answer(status);
-      await this.#pause(Math.min(RETRY[0] * 2 ** Math.min(postponed++, 16), RETRY[1]), offer);
+      const [first, longest] = this.#options.retry ?? RETRY;
+      await this.#pause(Math.min(first * 2 ** Math.min(postponed++, 16), longest), offer);
     }
   }
 

@@ -19,6 +19,8 @@ export interface LightDeviceOptions extends Hardware {
   readonly interval?: number;
   /** Milliseconds: first and longest pause between two connections. */
   readonly pauses?: readonly [number, number];
+  /** Milliseconds: likewise, before a postponed attempt is made again. */
+  readonly retry?: readonly [number, number];
   readonly battery?: () => number | undefined;
   /** What becomes of a verified image; `installed` unless said otherwise. */
   readonly outcome?: (offer: Offer) => Verdict;
@@ -48,7 +50,7 @@ export class LightDevice implements AsyncDisposable {
     this.enrolment = enrolment;
     this.#options = options;
     this.#running = running;
-    const { mode = 'force', interval, pauses, battery } = options;
+    const { mode = 'force', interval, pauses, retry, battery } = options;
     this.#client = createClient({ pins: { root: certificateSha256(enrolment.rootPem) } });
     this.#follower = new OfferFollower({
       enrolment,
@@ -63,6 +65,7 @@ export class LightDevice implements AsyncDisposable {
       },
       ...(interval !== undefined && { interval }),
       ...(pauses && { pauses }),
+      ...(retry && { retry }),
       ...(battery && { battery }),
     });
   }
