@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { equal } from '../bytes.ts';
+import { decodeKey, thumbprint } from '../cose/key.ts';
 import { fixtureNetwork } from '../testing/fixture.ts';
 import {
   createAuthor,
@@ -46,6 +47,9 @@ test('a new author has a release key and recovery keys in files of their own', a
     author.recovery.map(({ file }) => file),
     ['recovery-1.key', 'recovery-2.key', 'recovery-3.key'],
   );
+  // What devices are provisioned with names the author.
+  const anchor = new Uint8Array(await readFile(join(directory, 'release.pub')));
+  assert.deepEqual(thumbprint(decodeKey(anchor)), author.id);
   const { key } = await unlockAuthor(author, 'p');
   assert.equal(key.curve, 'P-256');
   for (const { file, publicKey } of author.recovery) {

@@ -38,6 +38,8 @@ const AUTHOR_FILE = 'author.json';
 export const RELEASE_KEY = 'release.key';
 /** The next release key, until its rotation is on the ledger. */
 export const NEXT_KEY = 'release.key.new';
+/** What devices are provisioned with: the first release key, whose thumbprint is the author id. */
+export const ANCHOR_FILE = 'release.pub';
 const ROOT_FILE = 'root.cbor';
 const MAX_AUTHOR_FILE = 65_536;
 const MAX_ROOT = 1 << 20;
@@ -90,6 +92,7 @@ export async function createAuthor(options: {
     await createKeyFile(join(directory, file), spare, own, sealing);
     recovery.push({ file, publicKey: spare.publicKey });
   }
+  await createFile(join(directory, ANCHOR_FILE), encodeKey(publicKey), 0o644);
   const id = thumbprint(publicKey);
   const text = authorJson({ name, id, publicKey, retired: [], recovery, threshold });
   await createFile(join(directory, AUTHOR_FILE), text);
@@ -181,13 +184,21 @@ export async function pinRoot(author: Author, bytes: Uint8Array): Promise<Root> 
     return root;
   }
   check(equal(pinned.networkId, root.networkId), 'AUTHOR_NETWORK', 'another network is pinned');
-  // A later policy of the same network is taken only by its governance's signatures (T08).
+  // An earlier one leads to the pinned one; a later one is taken only by its governance's signatures (T08).
   check(
-    equal(pinned.bytes, root.bytes),
+    root.policy.version < pinned.policy.version || equal(pinned.bytes, root.bytes),
     'AUTHOR_NETWORK',
     'another policy of this network is pinned',
   );
   return pinned;
+}
+
+/** Keeps a root that follows the pinned one (T08): only ever forward. Durable once it returns. Errors: AUTHOR_NETWORK. */
+export async function keepRoot(author: Author, root: Root): Promise<void> {
+  const pinned = await requireRoot(author);
+  check(equal(pinned.networkId, root.networkId), 'AUTHOR_NETWORK', 'another network is pinned');
+  if (root.policy.version > pinned.policy.version)
+    await replaceFile(join(author.directory, ROOT_FILE), root.bytes);
 }
 
 /** The pinned root, or undefined before `pinRoot`. Errors: POLICY_*. */

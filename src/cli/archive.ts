@@ -1,7 +1,7 @@
 /** `firmament release export|import`: a release in one file, carried by hand. */
 import { readFile } from 'node:fs/promises';
 import { exportRelease, restoreImages } from '../author/archive.ts';
-import { openNetwork } from '../author/network.ts';
+import { openFollowed } from '../author/policies.ts';
 import { fromHex, hex } from '../bytes.ts';
 import { lineText, parseLineText } from '../registry/line.ts';
 import { nodesOf } from '../registry/policy.ts';
@@ -24,7 +24,7 @@ export async function exportArchive(args: readonly string[], io: Io): Promise<vo
   const out = given.required('out');
   const line = given.text('line');
   const progress = createProgress(io);
-  await using network = openNetwork(await rootOf(given));
+  await using network = await openFollowed(await rootOf(given));
   const made = await exportRelease(network, digest, {
     out,
     ...(line !== undefined && { line: parseLineText(line) }),
@@ -58,13 +58,12 @@ export async function importArchive(args: readonly string[], io: Io): Promise<vo
   const given = readArguments(args, ['root', 'to-node', 'timeout']);
   const file = onlyPositional(given, 'archive');
   const name = given.required('to-node');
-  const root = await rootOf(given);
+  await using network = await openFollowed(await rootOf(given));
   const node =
-    nodesOf(root.policy).find((each) => each.name === name) ??
+    nodesOf(network.root.policy).find((each) => each.name === name) ??
     wrong(`the network has no node ${name}`);
   const progress = createProgress(io);
   await using archive = await openArchive(file);
-  await using network = openNetwork(root);
   await restoreImages(network, node, archive, patienceOf(given), (to, done, total) =>
     progress.bytes(`image to ${to}`, done, total),
   );

@@ -16,7 +16,7 @@ import {
 } from '../author/key-changes.ts';
 import { readRequest, writeRequest } from '../author/key-request-file.ts';
 import { openKeyFile } from '../author/keys.ts';
-import { openNetwork } from '../author/network.ts';
+import { openAuthorNetwork } from '../author/policies.ts';
 import { readPublicKey } from '../author/outside-signer.ts';
 import {
   prepareRecovery,
@@ -254,7 +254,7 @@ async function approvedBy(given: Arguments, request: KeyRequest): Promise<KeyReq
 }
 
 async function send(given: Arguments, io: Io, author: Author, request: KeyRequest): Promise<void> {
-  await using network = openNetwork(await requireRoot(author));
+  await using network = await openAuthorNetwork(author);
   const entries = await submitRequest(author, network, request, patienceOf(given));
   const { publicKey } = await openFolder(given);
   answer(io, given, [...described(request), ...entries.map(receiptedLine)], {

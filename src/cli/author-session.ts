@@ -1,7 +1,7 @@
 /** What the author's commands begin with: the folder, the unlocked key, the network. */
 import { openAuthor, requireRoot, unlockAuthor, type Author } from '../author/author.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
-import { openNetwork } from '../author/network.ts';
+import { openAuthorNetwork } from '../author/policies.ts';
 import type { Session } from '../author/publish.ts';
 import { outsideKey, readPublicKey } from '../author/outside-signer.ts';
 import { describeReceipted, type Receipted } from '../author/registration.ts';
@@ -27,10 +27,10 @@ export async function withSession<T>(
   run: (session: Session, root: Root) => Promise<T>,
 ): Promise<T> {
   const opened = await openFolder(given);
-  const root = await requireRoot(opened);
+  await requireRoot(opened);
   const key = await signingKey(given, opened);
-  await using network = openNetwork(root);
-  return run({ author: opened, network, key, patience: patienceOf(given) }, root);
+  await using network = await openAuthorNetwork(opened);
+  return run({ author: opened, network, key, patience: patienceOf(given) }, network.root);
 }
 
 /** The options of every command that signs as an author. */

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAuthor, pinRoot, pinnedRoot } from '../author/author.ts';
+import { ANCHOR_FILE, createAuthor, pinRoot, pinnedRoot } from '../author/author.ts';
 import { declareLine } from '../author/lines.ts';
 import { registerAuthor } from '../author/publish.ts';
 import { describeReceipted } from '../author/registration.ts';
@@ -90,11 +90,19 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     [
       `author ${made.name}: ${hex(made.id)}`,
       `release key: ${signerKey ?? join(directory, 'release.key')}`,
+      `for device provision --author: ${join(directory, ANCHOR_FILE)}`,
       `recovery keys, any ${made.threshold} of ${files.length}: ${files.join(', ')}`,
       'Move the recovery keys to media that stay offline, and delete them here: they are all that can',
       'take the author back from whoever steals the release key.',
     ],
-    { id: hex(made.id), name: made.name, directory, recovery: files, threshold: made.threshold },
+    {
+      id: hex(made.id),
+      name: made.name,
+      directory,
+      anchor: join(directory, ANCHOR_FILE),
+      recovery: files,
+      threshold: made.threshold,
+    },
   );
 }
 
@@ -153,6 +161,7 @@ async function show(args: readonly string[], io: Io): Promise<void> {
   const opened = await openFolder(given);
   const root = await pinnedRoot(opened);
   const network = root && hex(root.networkId);
+  const policy = root?.policy.version;
   const { name, publicKey, recovery, threshold } = opened;
   answer(
     io,
@@ -160,8 +169,15 @@ async function show(args: readonly string[], io: Io): Promise<void> {
     [
       `author ${name}: ${hex(opened.id)}`,
       `key: ${publicKey.curve}, recovery ${threshold} of ${recovery.length}`,
-      `network: ${network ?? 'none pinned'}`,
+      network === undefined ? 'network: none pinned' : `network: ${network}, policy ${policy}`,
     ],
-    { id: hex(opened.id), name, curve: publicKey.curve, threshold, network: network ?? null },
+    {
+      id: hex(opened.id),
+      name,
+      curve: publicKey.curve,
+      threshold,
+      network: network ?? null,
+      policy: policy ?? null,
+    },
   );
 }

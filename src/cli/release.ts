@@ -1,10 +1,10 @@
 /** `firmament release create|publish|withdraw|status|export|import`: an author's releases. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { openAuthor, pinnedRoot, requireRoot } from '../author/author.ts';
+import { openAuthor, requireRoot } from '../author/author.ts';
 import { createFile } from '../author/durable-file.ts';
 import { openImage, type ImageFile } from '../author/image-file.ts';
-import { openNetwork } from '../author/network.ts';
+import { openAuthorNetwork, openFollowed } from '../author/policies.ts';
 import { publishRelease, type PublishEvents } from '../author/publish.ts';
 import { describeReceipted } from '../author/registration.ts';
 import { buildRelease, componentNamed, nextSequence, rememberSequence } from '../author/release.ts';
@@ -241,11 +241,10 @@ async function status(args: readonly string[], io: Io): Promise<void> {
   const given = readArguments(args, [...COMMON, 'network', 'timeout']);
   const digest = fromHex(onlyPositional(given, 'digest'), 32);
   const file = given.text('network');
-  const root =
+  await using network =
     file === undefined
-      ? await pinnedRoot(await openFolder(given))
-      : parseRoot(new Uint8Array(await readFile(file)));
-  await using network = openNetwork(root ?? fail('AUTHOR_NETWORK', 'no network is pinned'));
+      ? await openAuthorNetwork(await openFolder(given))
+      : await openFollowed(parseRoot(new Uint8Array(await readFile(file))));
   const patience = given.text('timeout') === undefined ? { timeoutMs: 0 } : patienceOf(given);
   const found = await releaseStatus(network, digest, patience);
   const holders = holdersOf(found);

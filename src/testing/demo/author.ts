@@ -1,9 +1,7 @@
 /** The demo's author: the commands that a person at a firm would give. */
 import { join } from 'node:path';
-import { writeFileSync } from 'node:fs';
-import { openAuthor } from '../../author/author.ts';
+import { ANCHOR_FILE } from '../../author/author.ts';
 import { fromHex } from '../../bytes.ts';
-import { encodeKey } from '../../cose/key.ts';
 import { parseLineText, type Line } from '../../registry/line.ts';
 import type { Json } from '../processes.ts';
 import type { Commands } from './commands.ts';
@@ -37,14 +35,12 @@ export class DemoAuthor {
 
   /** The public key that makers put into devices. */
   get anchor(): string {
-    return join(this.#folder, 'anchor.cbor');
+    return join(this.#directory, ANCHOR_FILE);
   }
 
   /** New keys, under a passphrase; the network pinned; its name on the ledger, as an operator's author. */
   async register(rootFile: string, operator: string, operatorKey: string): Promise<Json> {
     await this.#do(['author', 'init', '--name', 'Acme']);
-    const { publicKey } = await openAuthor(this.#directory, () => 0);
-    writeFileSync(this.anchor, encodeKey(publicKey));
     const proof = ['--operator', operator, '--operator-key', operatorKey];
     return this.#do(['author', 'register', '--root', rootFile, ...proof]);
   }
