@@ -4,8 +4,10 @@ import { sha256 } from '#crypto';
 import { concat, hex } from '../../bytes.ts';
 import { encode } from '../../cbor/encode.ts';
 import type { Cbor } from '../../cbor/value.ts';
+import { createEncrypt } from '../../cose/encrypt.ts';
 import { releaseStatement, withdrawStatement } from '../../author/statements.ts';
 import { buildManifest, encodeSequence, wrap } from '../../suit/build.ts';
+import type { Parameters as SuitParameters } from '../../suit/parameters.ts';
 import { fixtureAuthor, fixtureLine, fixtureNetwork } from '../../testing/fixture.ts';
 import {
   enroll,
@@ -102,6 +104,46 @@ test('claims and manifest say the same (T04)', () => {
   refused(other.attachment, 'RELEASE_CLAIMS');
   const { attachment } = fixtureRelease(author, line, 1n);
   refused(attachment, 'RELEASE_CLAIMS', 2n);
+});
+
+test('T22 an image that must be decrypted is refused: the store would hold what the digest does not name', () => {
+  const { bytes: encryptionInfo } = createEncrypt({
+    cipher: 'A128GCM',
+    contentKey: new Uint8Array(16),
+    iv: new Uint8Array(12),
+    recipients: [{ key: new Uint8Array(16) }],
+  });
+  const imageDigest = { algorithm: 'SHA-256', bytes: sha256(new Uint8Array(1)) } as const;
+  const manifest = (parameters: SuitParameters): Uint8Array =>
+    wrap(
+      buildManifest({
+        sequence: 1n,
+        componentIds: [[Uint8Array.of(0)]],
+        shared: [
+          {
+            kind: 'override-parameters',
+            parameters: { vendorId: line.vendor, classId: line.class, imageDigest, imageSize: 1 },
+          },
+          { kind: 'condition', name: 'vendor-identifier', policy: 15 },
+          { kind: 'condition', name: 'class-identifier', policy: 15 },
+        ],
+        sections: new Map([
+          [
+            'install',
+            {
+              content: encodeSequence([
+                { kind: 'override-parameters', parameters },
+                { kind: 'action', name: 'fetch', policy: 2 },
+                { kind: 'condition', name: 'image-match', policy: 15 },
+              ]),
+            },
+          ],
+        ]),
+      }),
+    );
+  refused(manifest({ uri: 'ipfs://x', encryptionInfo }), 'RELEASE_CLAIMS');
+  const plain = manifest({ uri: 'ipfs://x' });
+  ledger.apply(releaseStatement(author, 1n, line, plain, CLAIMS), plain);
 });
 
 test('every image has a SHA-256 digest and a size, and there is one at least', () => {
