@@ -42,13 +42,16 @@ export async function demo(args: readonly string[], io: Io): Promise<number> {
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
-  const { rows, held } = await runDemo({
+  const { json } = values;
+  const { held } = await runDemo({
     image: values.image,
     keep: values.keep,
     terminal: process.stdout,
     signal: stop.signal,
+    onRows: async (rows) => {
+      if (json !== undefined) await writeFile(json, `${JSON.stringify({ rows })}\n`);
+    },
   });
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ rows })}\n`);
   return held ? EXIT.ok : EXIT.refused;
 }
 

@@ -32,6 +32,9 @@ export async function powerCut(stage: Stage, { attacker }: Loot): Promise<void> 
   await rows.judge(what, 'runs 2.0.0, the true image', [device], async () => {
     await device.runs('2.0.0', 30_000);
     const whole = device.slotDigest() === stage.images.of('lamp', '2.0.0').sha256;
+    // From here on it asks every node, as the others do.
+    await device.cutPower();
+    await device.start();
     return `runs 2.0.0, ${whole ? 'the true image' : 'another image'}`;
   });
 }

@@ -24,10 +24,11 @@ export interface DemoOptions {
   readonly terminal: Terminal;
   /** Ends the demo: every process is stopped. */
   readonly signal: AbortSignal;
+  /** Told of the rows when all were judged, before anything is kept running. */
+  readonly onRows: (rows: readonly Row[]) => Promise<void>;
 }
 
 export interface DemoResult {
-  readonly rows: readonly Row[];
   /** Every row held, and none is missing. */
   readonly held: boolean;
 }
@@ -59,8 +60,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const held = ended && rows.all.every(({ ok }) => ok);
   say(signal.aborted ? 'Cut off.' : held ? 'Every row held.' : 'NOT every row held.');
   for (const line of rows.failures) say(line);
+  await options.onRows(rows.all);
   if (options.keep && !signal.aborted) await keep(stage, say);
-  return { rows: rows.all, held };
+  return { held };
 }
 
 async function tell(stage: Stage): Promise<boolean> {
@@ -100,8 +102,10 @@ async function setUp(
     vendor: author.vendor,
     signal,
     onChange: () => screen.refresh(),
-    onRefusal: (device: DemoDevice, node: string, code: string) =>
-      screen.say(`    ${device.name} refuses what ${node} gave it: ${code}`),
+    onRefusal: (device: DemoDevice, node: string, code: string) => {
+      // With --keep the thief goes on, and so would these lines.
+      if (!screen.isClosed) screen.say(`    ${device.name} refuses what ${node} gave it: ${code}`);
+    },
   };
   return {
     folder,

@@ -32,6 +32,11 @@ export class Screen implements Disposable {
     return this.#terminal.isTTY === true;
   }
 
+  /** The story is over. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** A line of the story. */
   say(line: string, as: 'plain' | 'title' | 'good' | 'bad' = 'plain'): void {
     const color = { plain: '', title: BOLD, good: GREEN, bad: RED }[as];
