@@ -19,6 +19,8 @@ export interface Answer {
 }
 
 const MAX_KEPT = 16_384;
+/** Answers with links are larger, and whoever asks chooses how many different ones there are. */
+const MAX_KEPT_BYTES = 32 << 20;
 const MAX_LINK_BYTES = 10_240;
 const MAX_LINKS = 64;
 
@@ -26,6 +28,7 @@ export class Answers {
   readonly #replica: Replica;
   readonly #heads: Heads;
   readonly #kept = new Map<string, Answer>();
+  #keptBytes = 0;
   #quorum: QuorumHead | undefined;
   // The path of the last leaf is the same for every line of a head.
   #path: readonly Uint8Array[] = [];
@@ -50,8 +53,9 @@ export class Answers {
       linksKnown !== undefined && links.length === 0
         ? this.latest(line)
         : this.#make(line, quorum, links);
-    if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
+    if (this.#kept.size >= MAX_KEPT || this.#keptBytes >= MAX_KEPT_BYTES) this.#forget();
     this.#kept.set(key, answer);
+    this.#keptBytes += answer.body.length;
     return answer;
   }
 
@@ -63,10 +67,15 @@ export class Answers {
         this.#path = this.#replica.inclusionPath(size - 1, size);
         this.#replica.prune(height);
       }
-      this.#kept.clear();
+      this.#forget();
       this.#quorum = quorum;
     }
     return quorum;
+  }
+
+  #forget(): void {
+    this.#kept.clear();
+    this.#keptBytes = 0;
   }
 
   #make(line: Line, { head, cosignatures }: QuorumHead, links: readonly Uint8Array[]): Answer {
