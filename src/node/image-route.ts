@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import { fromHex, hex } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
-import type { App, Request } from '../net/server.ts';
+import { byteRange, type ByteRange } from '../net/byte-range.ts';
+import type { App } from '../net/server.ts';
 import { CHUNK } from '../registry/rules/image-anchor.ts';
 import { getRelease } from '../registry/state.ts';
 import type { Candidate, ImageStore } from './image-store.ts';
@@ -13,12 +14,6 @@ export interface ImageRouteParts {
   readonly replica: Replica;
   readonly images: Images;
   readonly imageStore: ImageStore;
-}
-
-interface Range {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
 }
 
 export function imageRoute(app: App, parts: ImageRouteParts): void {
@@ -39,7 +34,7 @@ export function imageRoute(app: App, parts: ImageRouteParts): void {
       // Whether there is an answer at all is decided before its status is on the way.
       const candidate = request.method === 'HEAD' ? first : await parts.imageStore.ready(sha256);
       const { size } = candidate?.anchor ?? fail('ANCHOR_UNKNOWN');
-      const range = rangeOf(request, size, etag);
+      const range = byteRange(request.headers, size, etag);
       if (range === 'unsatisfiable')
         return reply.code(416).header('content-range', `bytes */${size}`).send();
       const { start, end } = range ?? { start: 0, end: size };
@@ -63,27 +58,10 @@ function isAllowed({ replica, images }: ImageRouteParts, sha256: Uint8Array): bo
     .some(({ line, release }) => getRelease(replica.view(), line, release)?.status !== 'withdrawn');
 }
 
-/** RFC 9110 section 14: one range of bytes; anything else is ignored, as it may be. */
-function rangeOf(
-  request: Request,
-  size: number,
-  etag: string,
-): Range | 'unsatisfiable' | undefined {
-  const header = request.headers.range;
-  const condition = request.headers['if-range'];
-  if (header === undefined || (condition !== undefined && condition !== etag)) return undefined;
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header);
-  if (!match || (match[1] === '' && match[2] === '')) return undefined;
-  const [, first = '', last = ''] = match;
-  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
-  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
-  return start < end ? { start, end } : 'unsatisfiable';
-}
-
 async function* readRange(
   store: ImageStore,
   candidate: Candidate,
-  { start, end }: Range,
+  { start, end }: ByteRange,
 ): AsyncGenerator<Uint8Array> {
   const last = Math.floor((end - 1) / CHUNK);
   let next = ahead(store, candidate, Math.floor(start / CHUNK));
