@@ -31,6 +31,9 @@ export interface LocalLedgerOptions {
 const BLOCK_OVERHEAD = 1024;
 // A commit is synchronous: groups share a block up to here, so that reads wait no longer than this takes.
 const BATCH = 128;
+// As many groups in one block say that more are coming; then it pays to wait for them so long.
+const BUSY = 4;
+const GATHER_MS = 15;
 // CBOR headers of one transaction: an array, two byte strings.
 const TRANSACTION_OVERHEAD = 11;
 
@@ -53,7 +56,9 @@ class LocalLedger implements Ledger {
   readonly #options: LocalLedgerOptions;
   readonly #source: BlockSource;
   readonly #waiting: WaitingGroups;
-  #scheduled: NodeJS.Immediate | undefined;
+  /** Set while a commit is due. */
+  #cancel: (() => void) | undefined;
+  #busy = false;
   #closed = false;
 
   constructor(options: LocalLedgerOptions) {
@@ -75,8 +80,7 @@ class LocalLedger implements Ledger {
     const { promise, resolve, reject } = Promise.withResolvers<readonly Placement[]>();
     const { maxHold } = policyInForce(replica.view()).policy;
     this.#waiting.push({ group, bytes, resolve, reject }, clock(), maxHold);
-    // An immediate, so that whatever the sockets have already delivered shares the block.
-    this.#scheduled ??= setImmediate(() => this.#commit());
+    this.#schedule();
     return promise;
   }
 
@@ -114,7 +118,24 @@ class LocalLedger implements Ledger {
       logger.error('no block could be committed', { error });
       for (const { reject } of batch) reject(error);
     }
-    this.#scheduled = this.#waiting.statements > 0 ? setImmediate(() => this.#commit()) : undefined;
+    this.#busy = batch.length >= BUSY;
+    this.#cancel = undefined;
+    if (this.#waiting.statements > 0) this.#schedule();
+  }
+
+  // Alone, a group is ordered at once. When many come, a moment of waiting makes one block of what would be several, each
+  // with its own sync to disk here, and its own cosignature and round of messages on every node.
+  #schedule(): void {
+    if (this.#cancel) return;
+    const timer = setTimeout(
+      () => {
+        // One more turn: whatever the sockets have already delivered shares the block.
+        const immediate = setImmediate(() => this.#commit());
+        this.#cancel = () => clearImmediate(immediate);
+      },
+      this.#busy && this.#waiting.statements < BATCH ? GATHER_MS : 0,
+    );
+    this.#cancel = () => clearTimeout(timer);
   }
 
   blocks(from: number, waitMs: number, signal?: AbortSignal): Promise<readonly Uint8Array[]> {
@@ -139,7 +160,7 @@ class LocalLedger implements Ledger {
   /** What still waits is refused: none of it was acknowledged. The replica stays open. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    if (this.#scheduled) clearImmediate(this.#scheduled);
+    this.#cancel?.();
     for (const { reject } of this.#waiting.drain()) reject(new FirmamentError('LEDGER_CLOSED'));
   }
 }
