@@ -17,11 +17,25 @@ export interface DemoRelease {
   readonly newest: boolean;
 }
 
+/** A statement that the author has a receipt for. */
+export interface Acknowledged {
+  readonly entry: Uint8Array;
+  /** Log index. */
+  readonly index: number;
+}
+
+/** What a release may be installed over, and what leads there (T16). */
+export interface Over {
+  readonly applies?: readonly [bigint, bigint];
+  readonly via?: Uint8Array;
+}
+
 export class DemoAuthor {
   readonly vendor = 'acme.example';
   readonly #folder: string;
   readonly #commands: Commands;
   readonly #onLog: (line: string) => void;
+  readonly #acknowledged: Acknowledged[] = [];
 
   constructor(folder: string, commands: Commands, onLog: (line: string) => void) {
     this.#folder = folder;
@@ -33,6 +47,11 @@ export class DemoAuthor {
     return join(this.#folder, 'author');
   }
 
+  /** Everything that it has a receipt for. */
+  get acknowledged(): readonly Acknowledged[] {
+    return this.#acknowledged;
+  }
+
   /** The public key that makers put into devices. */
   get anchor(): string {
     return join(this.#directory, ANCHOR_FILE);
@@ -42,16 +61,26 @@ export class DemoAuthor {
   async register(rootFile: string, operator: string, operatorKey: string): Promise<Json> {
     await this.#do(['author', 'init', '--name', 'Acme']);
     const proof = ['--operator', operator, '--operator-key', operatorKey];
-    return this.#do(['author', 'register', '--root', rootFile, ...proof]);
+    const registered = await this.#do(['author', 'register', '--root', rootFile, ...proof]);
+    this.#remember([registered]);
+    return registered;
   }
 
   /** Builds, signs and publishes an image for a model; waits until it is available. */
-  async publish(image: string, model: string, version: string): Promise<DemoRelease> {
+  async publish(
+    image: string,
+    model: string,
+    version: string,
+    { applies, via }: Over = {},
+  ): Promise<DemoRelease> {
     const out = join(this.#folder, `${model}-${version}.suit`);
     const hardware = ['--vendor', this.vendor, '--class', model];
     const about = ['--version', version, '--out', out, '--for-publishing'];
+    if (applies) about.push('--applies', applies.join('-'));
+    if (via) about.push('--via', via.toHex());
     const created = await this.#do(['release', 'create', image, ...hardware, ...about]);
     const published = await this.#do(['release', 'publish', out, '--image', image]);
+    this.#remember(published['entries'] as readonly Json[]);
     const lineText = String(created['line']);
     return {
       version,
@@ -69,6 +98,11 @@ export class DemoAuthor {
     const what = ['--digest', release.digest.toHex(), '--line', release.lineText];
     const why = ['--lowest', lowest.toString(), '--reason', 'a hole in its web server'];
     return this.#do(['release', 'withdraw', ...what, ...why]);
+  }
+
+  #remember(receipted: readonly Json[]): void {
+    for (const { entry, index } of receipted)
+      this.#acknowledged.push({ entry: fromHex(String(entry)), index: Number(index) });
   }
 
   #do(args: readonly string[]): Promise<Json> {

@@ -28,8 +28,9 @@ export function makeImages(folder: string, own: string | undefined): DemoImages 
   mkdirSync(join(folder, 'images'), { recursive: true });
   const images = new Map<string, DemoImage>();
   for (const model of MODELS) {
-    images.set(`${model} 1.0.0`, sample(folder, model, '1.0.0', 384 * KIB));
-    const newer = own === undefined ? sample(folder, model, '2.0.0', 1280 * KIB) : imageAt(own);
+    images.set(`${model} 1.0.0`, sampleImage(folder, model, '1.0.0', 384 * KIB));
+    const newer =
+      own === undefined ? sampleImage(folder, model, '2.0.0', 1280 * KIB) : imageAt(own);
     images.set(`${model} 2.0.0`, newer);
   }
   return {
@@ -38,7 +39,13 @@ export function makeImages(folder: string, own: string | undefined): DemoImages 
   };
 }
 
-function sample(folder: string, model: Model, version: string, size: number): DemoImage {
+/** Firmware of ours for a model, of this many bytes, in the demo's folder. */
+export function sampleImage(
+  folder: string,
+  model: string,
+  version: string,
+  size: number,
+): DemoImage {
   const file = join(folder, 'images', `${model}-${version}.bin`);
   writeFileSync(file, buildSampleFirmware({ version, model, size }));
   return imageAt(file);

@@ -1,7 +1,9 @@
 /** The first half of the demo: from nothing to devices that outlive their author's node. */
 import type { Seen } from './rows.ts';
-import { AUTHORS_NODE, ORDERER } from './members.ts';
+import { ordererDies } from './hand-over.ts';
+import { AUTHORS_NODE } from './members.ts';
 import { MODELS, type Model } from './images.ts';
+import { waypoint } from './waypoint.ts';
 import {
   deviceNamed,
   HOUSEHOLD,
@@ -20,11 +22,13 @@ export async function liveThrough(stage: Stage): Promise<Omit<Loot, 'attacker'> 
   const began = (await networkUp(stage)) && (await authorRegistered(stage));
   if (!began || !(await published(stage, '1.0.0'))) return undefined;
   if (!(await householdUpdated(stage, '1.0.0'))) return undefined;
+  if (!(await ordererDies(stage))) return undefined;
   const staleLatest = await stage.network.latest(releaseOf(stage, 'lamp', '1.0.0').line);
   const { line, digest } = releaseOf(stage, 'lamp', '1.0.0');
   const oldEnvelope = await stage.network.envelope(line, digest);
   if (!(await published(stage, '2.0.0'))) return undefined;
   if (!(await householdUpdated(stage, '2.0.0'))) return undefined;
+  if (!(await waypoint(stage))) return undefined;
   if (!(await authorsNodeDies(stage))) return undefined;
   return { staleLatest, oldEnvelope };
 }
@@ -137,7 +141,7 @@ async function authorsNodeDies(stage: Stage): Promise<boolean> {
   return rows.judge(
     what,
     'runs 2.0.0, fresh(own clock)',
-    [newcomer, network.node(ORDERER)],
+    [newcomer, network.node(network.orderer)],
     async () => {
       await newcomer.start();
       await newcomer.runs('2.0.0', INSTALL_MS);

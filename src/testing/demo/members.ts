@@ -8,6 +8,8 @@ export const AUTHORS_NODE = 'acme/one';
 export const OTHER_NODE = 'birch/one';
 export const ARCHIVE_NODE = 'city/one';
 export const ORDERER = 'dune/one';
+/** Whom the operators put in its place. */
+export const APPOINTED = 'city/one';
 
 const MEMBERS: readonly {
   readonly name: string;

@@ -5,6 +5,7 @@ import { latestPath, MAX_ENVELOPE, MAX_LATEST, releasePath } from '../../api/ret
 import { decodeCosignatures, PEER_COSIGNATURES } from '../../api/peer.ts';
 import { encodeGroup, REGISTRATIONS } from '../../api/registration.ts';
 import { text } from '../../bytes.ts';
+import { tilePath } from '../../log/tiles.ts';
 import { createClient, type Client } from '../../net/client.ts';
 import { readNodeConfig, readNodeKeys } from '../../node/config.ts';
 import { createNetwork } from '../../node/setup.ts';
@@ -16,7 +17,7 @@ import { startAttacker, type Attacker } from '../attacker.ts';
 import { freePorts } from '../free-ports.ts';
 import type { RunningCommand } from '../processes.ts';
 import type { Commands } from './commands.ts';
-import { demoPlan, OTHER_NODE } from './members.ts';
+import { demoPlan, ORDERER, OTHER_NODE } from './members.ts';
 import { until } from './waiting.ts';
 
 export type NodeState = 'starting' | 'up' | 'killed' | 'taken over';
@@ -37,10 +38,14 @@ export interface DemoNode {
   log(): readonly string[];
 }
 
+const ENTRY = 2 + 32;
+
 export class DemoNetwork implements AsyncDisposable {
   readonly root: Root;
   readonly rootFile: string;
   readonly nodes: readonly DemoNode[];
+  /** OPERATOR/NODE, by the policy in force. */
+  orderer = ORDERER;
   readonly #commands: Commands;
   readonly #configs: ReadonlyMap<string, string>;
   readonly #processes = new Map<string, RunningCommand>();
@@ -93,14 +98,15 @@ export class DemoNetwork implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    await Promise.all(
-      this.nodes.map(async (node) => {
-        const command = this.#commands.start(['node', 'start', this.#config(node.name)]);
-        this.#processes.set(node.name, command);
-        await command.event((event) => typeof event['port'] === 'number');
-        node.state = 'up';
-      }),
-    );
+    await Promise.all(this.nodes.map(({ name }) => this.restart(name)));
+  }
+
+  /** Starts a node that does not run. */
+  async restart(name: string): Promise<void> {
+    const command = this.#commands.start(['node', 'start', this.#config(name)]);
+    this.#processes.set(name, command);
+    await command.event((event) => typeof event['port'] === 'number');
+    this.node(name).state = 'up';
   }
 
   #config(name: string): string {
@@ -166,6 +172,14 @@ export class DemoNetwork implements AsyncDisposable {
   envelope(line: Line, digest: Uint8Array): Promise<Uint8Array> {
     const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;
     return this.#get(this.node(OTHER_NODE).url, path, MAX_ENVELOPE);
+  }
+
+  /** The first entries of the log as a node has them, 256 at most. */
+  async entries(from: string, count: number): Promise<readonly Uint8Array[]> {
+    const path = `/${tilePath('entries', 0, count)}`;
+    const bytes = await this.#get(this.node(from).url, path, ENTRY * count);
+    // docs/spec/tiles.md: the length of each stands before it.
+    return Array.from({ length: count }, (_, i) => bytes.subarray(i * ENTRY + 2, (i + 1) * ENTRY));
   }
 
   /** Posts statements as an author would. Errors: the node's refusal. */

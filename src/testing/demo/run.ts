@@ -9,7 +9,6 @@ import { DemoDevice } from './device.ts';
 import { makeImages } from './images.ts';
 import { liveThrough } from './life.ts';
 import { treePss } from './memory.ts';
-import { ORDERER } from './members.ts';
 import { DemoNetwork } from './network.ts';
 import { drawPicture } from './picture.ts';
 import { formatRows, Rows, type Row } from './rows.ts';
@@ -87,7 +86,7 @@ async function setUp(
   const network = cleanup.use(await DemoNetwork.create(folder, commands));
   const { nodes } = network;
   const screen = new Screen(terminal, () =>
-    drawPicture({ nodes, orderer: ORDERER, devices, releases }),
+    drawPicture({ nodes, orderer: network.orderer, devices, releases }),
   );
   const author = new DemoAuthor(folder, commands, (line) => screen.say(`    ${line}`));
   const rows = new Rows(signal, (row) => {

@@ -26,7 +26,7 @@ export interface Stage {
   /** What disposes of itself when the demo ends. */
   readonly cleanup: AsyncDisposableStack;
   /** A device as its maker ships it, not switched on. */
-  readonly ship: (name: string, model: Model) => Promise<DemoDevice>;
+  readonly ship: (name: string, model: string) => Promise<DemoDevice>;
 }
 
 export function deviceNamed({ devices }: Stage, name: string): DemoDevice {
