@@ -3,7 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, test as declare, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { topic } from '../api/downlink.ts';
 import { createServerCertificate } from '../net/authority.ts';
@@ -30,6 +30,10 @@ const PRESENT = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto'].find((path) => {
     return (error as { readonly code?: string }).code !== 'ENOENT';
   }
 });
+
+// Each waits for what a broker does: one that does not do it fails the test.
+const test = (name: string, run: (t: TestContext) => Promise<void>): void =>
+  void declare(name, { timeout: 10_000 }, run);
 
 let edge: Edge;
 let lamp: EdgeDevice;

@@ -95,7 +95,7 @@ test('requests: only P-256, only with their own signature, only so large', async
     'x',
     'A'.repeat(10_000),
     client,
-    String(rsa.export({ type: 'spki', format: 'pem' })),
+    rsa.export({ type: 'spki', format: 'pem' }),
   ];
   for (const pem of bad)
     await assert.rejects(readCertificateRequest(pem), { code: 'NET_REQUEST_INVALID' });
@@ -107,6 +107,15 @@ test('which certificates are of an authority, and cover its hosts, and for how l
   assert.equal(isIssuedBy(leaf, root.certificatePem, now + 900 * 86_400), false);
   const other = await createRootCertificate('a root', 3652, now);
   assert.equal(isIssuedBy(leaf, other.certificatePem, now), false);
+  const mixed = { ...root, privateKeyPem: other.privateKeyPem };
+  const forged = await createClientCertificate(
+    mixed,
+    await readCertificateRequest(csr),
+    'me',
+    1,
+    now,
+  );
+  assert.equal(isIssuedBy(new X509Certificate(forged), root.certificatePem, now), false);
   assert.equal(isIssuedBy(leaf, client, now), false);
   assert.equal(isIssuedBy(leaf, 'nonsense', now), false);
   const covers = (hosts: readonly string[], at = now): boolean =>
@@ -173,6 +182,16 @@ test('any other server is refused', async () => {
   for (const [what, tls] of Object.entries(cases))
     await assert.rejects(ask(tls, trusted), { code: 'NET_SERVER_UNTRUSTED' }, what);
   await assert.rejects(ask(server, trusted, 'localhost'), { code: 'NET_SERVER_UNTRUSTED' });
+  // The name would fit, were it a server's.
+  const named = await createClientCertificate(
+    root,
+    await readCertificateRequest(csr),
+    'localhost',
+    1,
+    now,
+  );
+  const tls = { certificatePem: named + root.certificatePem, privateKeyPem: p256PrivatePem(key) };
+  await assert.rejects(ask(tls, trusted, 'localhost'), { code: 'NET_SERVER_UNTRUSTED' });
 });
 
 test('a certificate that was replaced meets new connections', async () => {
