@@ -25,6 +25,8 @@ export interface ServerLimits {
   /** Bytes of a request body where a route says nothing (`bodyLimit` of a route stands above it). */
   readonly maxBody: number;
   readonly maxConnections: number;
+  /** Of one address (an IPv6 /64): nobody alone keeps all others out. */
+  readonly maxConnectionsPerClient: number;
   /** Milliseconds. */
   readonly handshake: number;
   readonly headers: number;
@@ -41,6 +43,7 @@ export interface ServerLimits {
 export const DEFAULT_LIMITS: ServerLimits = {
   maxBody: 65_536,
   maxConnections: 2048,
+  maxConnectionsPerClient: 1024,
   handshake: 10_000,
   headers: 10_000,
   request: 60_000,
@@ -176,9 +179,19 @@ function httpsServer(
   }
   server.maxConnections = limits.maxConnections;
   server.setTimeout(limits.idle);
+  const perClient = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    const client = clientAddress(socket.remoteAddress ?? '');
+    const count = (perClient.get(client) ?? 0) + 1;
+    perClient.set(client, count);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      const left = (perClient.get(client) ?? 1) - 1;
+      if (left > 0) perClient.set(client, left);
+      else perClient.delete(client);
+    });
+    if (count > limits.maxConnectionsPerClient) socket.destroy();
   });
   return server;
 }
