@@ -88,14 +88,22 @@ export class Authority {
     return true;
   }
 
-  /** Renews when it is time, until the signal ends it. */
+  /** Renews when it is time, until the signal ends it; a failure is told and tried again. */
   async keepRenewed(
-    onRenewed: (server: TlsCredentials) => void,
+    told: {
+      readonly renewed: (server: TlsCredentials) => void;
+      readonly failed: (error: unknown) => void;
+    },
     signal: AbortSignal,
   ): Promise<void> {
     while (!signal.aborted) {
       await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      if (!signal.aborted && (await this.renew())) onRenewed(this.server);
+      if (signal.aborted) return;
+      try {
+        if (await this.renew()) told.renewed(this.server);
+      } catch (error) {
+        told.failed(error);
+      }
     }
   }
 

@@ -163,6 +163,7 @@ test('an enrolled key in a certificate that is over, or that its holder signed i
 test('foreign topics: refused with 0x80, by filter or by name, and nothing of them arrives', async () => {
   const client = await join(lamp, { clean: false });
   let came = 0;
+  const count = heard.events.filter((event) => event === `disconnected ${lamp.id}`).length;
   client.on('message', () => (came += 1));
   const filters = ['#', '+/+/+/+', `firmament/v1/${plug.id}/#`, topic(plug.id, 'offer'), '$SYS/#'];
   const granted = await client
@@ -175,6 +176,9 @@ test('foreign topics: refused with 0x80, by filter or by name, and nothing of th
   await sleep(50);
   await client.endAsync();
   // Nothing was kept for a session that asked to be kept.
+  await heard.until(`disconnected ${lamp.id}`, count + 1);
+  for (const device of [lamp, plug])
+    await broker.publish(device.id, 'offer', 'meanwhile', { retain: false });
   const again = await join(lamp, { clean: false });
   again.on('message', () => (came += 1));
   await sleep(100);

@@ -11,11 +11,12 @@ import { check, codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
 import { createServer, type Server } from '../net/server.ts';
+import type { TlsCredentials } from '../net/tls.ts';
 import { retrievalNodes } from '../reader/nodes.ts';
 import { nodesOf } from '../registry/policy.ts';
 import { apiRoutes } from './api-routes.ts';
 import { openAuthority } from './authority.ts';
-import { openEmbeddedBroker } from './broker.ts';
+import { openEmbeddedBroker, type EmbeddedBroker } from './broker.ts';
 import { Campaign } from './campaign.ts';
 import type { GatewayConfig, Listener, NetworkConfig } from './config.ts';
 import { Decisions } from './decisions.ts';
@@ -56,6 +57,9 @@ export interface Gateway extends AsyncDisposable {
 /** How often devices are looked at again: windows open, postponements end. Milliseconds. */
 const REVIEW_MS = 30_000;
 
+/** How often online devices are told the time. Milliseconds. */
+const TIME_MS = 3_600_000;
+
 /**
  * Starts a gateway; it listens when this resolves, whether any node can be reached or not.
  * Errors: GATEWAY_CONFIG, NET_*, DATABASE_*.
@@ -75,7 +79,6 @@ export async function startGateway(
     hosts: config.hosts,
     clock,
   });
-  await authority.renew();
   const database = cleanup.use(openState(join(config.data, 'gateway.db')));
   const devices = new Devices(database);
   const events = new Events(database, clock);
@@ -105,7 +108,9 @@ export async function startGateway(
   }
 
   const downlink = cleanup.use(await openDownlink());
-  async function openDownlink(): Promise<Downlink & { readonly port?: number }> {
+  async function openDownlink(): Promise<
+    Downlink & Partial<Pick<EmbeddedBroker, 'port' | 'replaceCertificate'>>
+  > {
     const { broker } = config;
     if (broker.kind === 'external')
       return openExternalBroker({ broker, name: config.name, devices, logger });
@@ -146,17 +151,18 @@ export async function startGateway(
       }),
     );
   }
-  const background = (work: Promise<unknown>): void => {
-    work.catch((error: unknown) =>
-      logger.error('a part of the gateway failed', { code: codeOf(error), error }),
-    );
-  };
+  const logFailure = (error: unknown): void =>
+    logger.error('a part of the gateway failed', { code: codeOf(error), error });
+  const background = (work: Promise<unknown>): void => void work.catch(logFailure);
+  const tellTime = (device: string): void =>
+    background(downlink.publish(device, 'time', encodePayload(time()), { retain: false }));
   downlink.listen({
-    message: (device, channel, payload) => background(take(inbox, device, channel, payload)),
-    connected: (device) => {
-      devices.seen(device, clock());
-      background(downlink.publish(device, 'time', encodePayload(time()), { retain: false }));
+    message: (device, channel, payload) => {
+      background(take(inbox, device, channel, payload));
+      // On connecting it would come before the device has subscribed.
+      if (channel === 'hello') tellTime(device);
     },
+    connected: (device) => devices.seen(device, clock()),
     disconnected: (device) => devices.seen(device, clock()),
   });
 
@@ -213,10 +219,20 @@ export async function startGateway(
   const apiPort = await api.listen();
   await campaign.republish();
 
+  const everyDevice = (work: (device: string) => void): void => {
+    for (const { id } of devices.list()) if (downlink.online(id)) work(id);
+  };
+  const renewed = (server: TlsCredentials): void => {
+    https.replaceCertificate(server);
+    api.replaceCertificate(server);
+    downlink.replaceCertificate?.(server);
+  };
   const stop = new AbortController();
   const loops = [
     every(config.poll * 1000, stop.signal, poll, true),
     every(REVIEW_MS, stop.signal, () => campaign.reviewAll(), false),
+    every(TIME_MS, stop.signal, async () => everyDevice(tellTime), false),
+    authority.keepRenewed({ renewed, failed: logFailure }, stop.signal),
   ];
   for (const loop of loops) background(loop);
   cleanup.defer(async () => {

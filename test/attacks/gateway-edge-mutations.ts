@@ -69,7 +69,6 @@ export const GATEWAY_EDGE_MUTATIONS: readonly Mutation[] = [
   ...mutations('T25', BROKER, 'src/gateway/broker.test.ts', [
     ['packet.clientId = id;', ''],
     ['packet.clean = true;', ''],
-    ['this.#isLive(client) ? done(null, true) : done(null, false)', 'done(null, true)'],
     [
       'done(null, isOwn(client.id, subscription.topic, DOWNWARD) ? subscription : null)',
       'done(null, subscription)',
