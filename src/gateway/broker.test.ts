@@ -276,12 +276,19 @@ test('the same device again: the newer session stands', async () => {
 test('a revoked device: its live session ends, and it does not come back', async () => {
   for (const device of [await certificateDevice(edge), await pskDevice(edge)]) {
     const client = await join(device);
+    await heard.until(`connected ${device.id}`);
     const end = ended(client);
     edge.devices.revoke(device.id);
     await end;
     assert.equal(broker.online(device.id), false);
     await assert.rejects(mqttConnect(mqttOptions(edge, device, broker.port)));
   }
+  // While it connects, when there is no session yet to end.
+  const hasty = await certificateDevice(edge);
+  const client = await join(hasty);
+  const end = ended(client);
+  edge.devices.revoke(hasty.id);
+  await end;
 });
 
 test('a device that does not read is cut off and keeps nothing back from the others', async () => {

@@ -78,7 +78,6 @@ export const GATEWAY_EDGE_MUTATIONS: readonly Mutation[] = [
       'if (!client || !target) return refused();',
     ],
     ['if (this.#messages.take(client.id) > 0) return refused();', ''],
-    ['packet.retain = false;', ''],
     [
       'this.#unlisten = devices.onRevoked((id) => this.disconnect(id));',
       'this.#unlisten = () => {};',
