@@ -62,6 +62,7 @@ export const CODES = {
   AUTHOR_UNKNOWN: 'no such author is registered',
   AUTHOR_INVALID: 'an author registration whose keys, threshold or name are not acceptable',
   AUTHOR_APPROVAL_REQUIRED: 'this network registers authors only with approval',
+  AUTHOR_PSK_FORBIDDEN: 'this network has no PSK authors: only one of mode private may allow them',
   RECOVERY_THRESHOLD: "fewer recovery keys signed than the author's threshold asks for",
   DELEGATION_INVALID:
     'a delegation that is there already, is not there to be ended, or is too much',
@@ -143,6 +144,8 @@ export const CODES = {
   TRUST_WITHDRAWN: 'the release is withdrawn or below the lowest sequence still allowed',
   TRUST_SEQUENCE_ROLLBACK: 'the sequence is not above the last confirmed one',
   TRUST_CLAIM_MISMATCH: 'the claims of the release differ from its manifest or from the map',
+  TRUST_MAC_MISSING: "the release has no MAC by the device's PSK",
+  TRUST_MAC_INVALID: "the release has a MAC in the name of the device's PSK that it does not make",
   TRUST_NOT_APPLICABLE: 'the release may not be installed over the installed one and names no way',
   TRUST_UNPROVISIONED:
     'the device has no anchor, line, root or floor for this: it is never taken from the network',

@@ -4,6 +4,7 @@ import type { Code } from '../errors.ts';
 const STATUS: Partial<Record<Code, number>> = {
   AUTHOR_APPROVAL_REQUIRED: 403,
   AUTHOR_EXISTS: 409,
+  AUTHOR_PSK_FORBIDDEN: 403,
   ANCHOR_EXISTS: 409,
   LINE_EXISTS: 409,
   LINE_FOREIGN: 403,

@@ -7,11 +7,14 @@ import { encodeKey, thumbprint, decodeKey } from '../cose/key.ts';
 import type { Curve, PrivateKey, PublicKey } from '../crypto/key.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import type { Random } from '../random.ts';
+import { preSharedKey, PSK_BYTES, PSK_ID_BYTES, type PreSharedKey } from '../registry/psk.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { openCounters, type Counters } from './counters.ts';
 import { createFile, readBounded, readIfThere, renameFile, replaceFile } from './durable-file.ts';
 import { isObject, listField, numberField, parseJson, textField } from './json-file.ts';
-import { createKeyFile, openKeyFile, readKeyFile, type Cost } from './keys.ts';
+import { createKeyFile, openKeyFile, readKeyFile } from './keys.ts';
+import { createPskFile, openPskFile, PSK_FILE } from './psk-file.ts';
+import type { Cost } from './sealed-file.ts';
 
 export interface RecoveryKey {
   readonly file: string;
@@ -30,6 +33,8 @@ export interface Author {
   readonly retired: readonly PublicKey[];
   readonly recovery: readonly RecoveryKey[];
   readonly threshold: number;
+  /** The key id of the PSK that a PSK author shares with its devices (T07). */
+  readonly psk?: Uint8Array;
   readonly counters: Counters;
 }
 
@@ -59,6 +64,8 @@ export async function createAuthor(options: {
   readonly threshold?: number;
   /** The release key, when another device holds it: no key file is made for it. */
   readonly releaseKey?: PublicKey;
+  /** Makes a PSK author (T07), with a PSK in a file of its own. */
+  readonly psk?: boolean;
   readonly passphrase: string;
   /** Of the recovery keys; the release key's unless given. */
   readonly recoveryPassphrase?: string;
@@ -93,15 +100,23 @@ export async function createAuthor(options: {
     recovery.push({ file, publicKey: spare.publicKey });
   }
   await createFile(join(directory, ANCHOR_FILE), encodeKey(publicKey), 0o644);
+  let psk: Uint8Array | undefined;
+  if (options.psk === true) {
+    const shared = preSharedKey(random(PSK_BYTES));
+    await createPskFile(join(directory, PSK_FILE), shared, passphrase, sealing);
+    psk = shared.keyId;
+  }
   const id = thumbprint(publicKey);
-  const text = authorJson({ name, id, publicKey, retired: [], recovery, threshold });
+  const fields = { name, id, publicKey, retired: [], recovery, threshold };
+  const text = authorJson({ ...fields, ...(psk && { psk }) });
   await createFile(join(directory, AUTHOR_FILE), text);
   return openAuthor(directory, options.clock);
 }
 
 type AuthorFields = Omit<Author, 'directory' | 'counters'>;
 
-function authorJson({ name, id, publicKey, retired, recovery, threshold }: AuthorFields): string {
+function authorJson(author: AuthorFields): string {
+  const { name, id, publicKey, retired, recovery, threshold, psk } = author;
   const shown = (key: PublicKey): string => hex(encodeKey(key));
   const file = {
     type: TYPE,
@@ -111,6 +126,7 @@ function authorJson({ name, id, publicKey, retired, recovery, threshold }: Autho
     retired: retired.map(shown),
     recovery: recovery.map((spare) => ({ file: spare.file, publicKey: shown(spare.publicKey) })),
     threshold,
+    ...(psk && { psk: hex(psk) }),
   };
   return `${JSON.stringify(file, null, 2)}\n`;
 }
@@ -164,6 +180,7 @@ export async function openAuthor(directory: string, clock: Clock): Promise<Autho
       retired,
       recovery,
       threshold: numberField(json, 'threshold', 1, MAX_RECOVERY),
+      ...(json['psk'] !== undefined && { psk: fromHex(textField(json, 'psk'), PSK_ID_BYTES) }),
       counters: openCounters(directory, clock),
     };
   } catch (cause) {
@@ -224,6 +241,17 @@ export async function unlockAuthor(
   const own = equal(thumbprint(key.publicKey), thumbprint(author.publicKey));
   check(own, 'AUTHOR_FILE_INVALID', 'the release key is not that of this author');
   return { key, author: author.id };
+}
+
+/** The PSK of a PSK author; undefined: it is none. Errors: AUTHOR_PASSPHRASE_WRONG, AUTHOR_FILE_INVALID. */
+export async function unlockPsk(
+  author: Author,
+  passphrase: string,
+): Promise<PreSharedKey | undefined> {
+  if (!author.psk) return undefined;
+  const psk = await openPskFile(join(author.directory, PSK_FILE), passphrase);
+  check(equal(psk.keyId, author.psk), 'AUTHOR_FILE_INVALID', 'the PSK is not that of this author');
+  return psk;
 }
 
 /** The last step of a rotation, which may have been cut off: the next key is the key once the author file says so. */

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fixtureKey } from '../testing/fixture.ts';
-import { COST, createKeyFile, openKeyFile, readKeyFile } from './keys.ts';
+import { createKeyFile, openKeyFile, readKeyFile } from './keys.ts';
+import { COST } from './sealed-file.ts';
 
 const cost = { N: 1024, r: 8, p: 1 };
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));

@@ -167,20 +167,27 @@ function alone(statement: Statement): RawTransaction {
 
 /**
  * Puts the author on the ledger, with its recovery keys (T01) and the operator that it runs, if any.
- * Errors: AUTHOR_EXISTS, AUTHOR_APPROVAL_REQUIRED, AUTHOR_OPERATOR_UNPROVEN, AUTHOR_TIMEOUT.
+ * Errors: AUTHOR_EXISTS, AUTHOR_APPROVAL_REQUIRED, AUTHOR_OPERATOR_UNPROVEN, AUTHOR_PSK_FORBIDDEN, AUTHOR_TIMEOUT.
  */
 export async function registerAuthor(
   session: Session,
   operator?: OperatorProof,
   events: RegistrationEvents = {},
 ): Promise<Receipted> {
-  const { author } = session;
+  const { author, network } = session;
+  // The registry says so too: nothing that names a PSK is sent where it has no place.
+  check(
+    author.psk === undefined || network.root.policy.pskAuthors,
+    'AUTHOR_PSK_FORBIDDEN',
+    'the author was made with --psk, and this network has no PSK authors',
+  );
   return postOne(session, author.id, events, (counter) =>
     registerStatement(signerOf(session), counter, {
       name: author.name,
       recovery: author.recovery.map(({ publicKey }) => publicKey),
       threshold: author.threshold,
       ...(operator && { operator }),
+      ...(author.psk && { psk: author.psk }),
     }),
   );
 }

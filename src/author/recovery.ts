@@ -26,7 +26,8 @@ import {
   type RecoverySet,
 } from './key-changes.ts';
 import { encodeRequest, readRequest, writeRequest } from './key-request-file.ts';
-import { createKeyFile, openKeyFile, type Cost } from './keys.ts';
+import { createKeyFile, openKeyFile } from './keys.ts';
+import type { Cost } from './sealed-file.ts';
 import type { Network, Patience } from './network.ts';
 import { register, type Receipted, type RegistrationEvents } from './registration.ts';
 

@@ -4,8 +4,10 @@ import { check, fail } from '../errors.ts';
 import { authenticate } from '../registry/authenticate.ts';
 import type { ReleaseClaims } from '../registry/claims.ts';
 import { lineText, parseLineText, type Line } from '../registry/line.ts';
+import { createReleaseMac, macBlocks, type PreSharedKey } from '../registry/psk.ts';
 import { parseStatement, type Statement } from '../registry/statement.ts';
 import { buildImageManifest, wrap } from '../suit/build.ts';
+import { suitDigest } from '../suit/digest.ts';
 import { parseEnvelope } from '../suit/envelope.ts';
 import { parseManifest, type Manifest } from '../suit/manifest.ts';
 import { attachmentOf, envelopeFrom, statementOf } from '../suit/transparent.ts';
@@ -23,6 +25,8 @@ export interface ReleaseInput {
   readonly claims: ReleaseClaims;
   /** The component's name in the manifest; one byte 00 unless given. */
   readonly componentId?: readonly Uint8Array[];
+  /** Of a PSK author: the release then has a MAC by it (T07). */
+  readonly psk?: PreSharedKey | undefined;
 }
 
 export interface BuiltRelease {
@@ -51,8 +55,8 @@ export function buildRelease(
   signer: Omit<Signer, 'networkId'> & { readonly networkId?: Uint8Array | undefined },
   input: ReleaseInput,
 ): BuiltRelease {
-  const { line, sequence, image, claims } = input;
-  const version = versionNumbers(claims.version);
+  const { line, sequence, image, psk } = input;
+  const version = versionNumbers(input.claims.version);
   const manifest = wrap(
     buildImageManifest({
       vendorId: line.vendor,
@@ -65,8 +69,16 @@ export function buildRelease(
       ...(version && { version }),
     }),
   );
+  const claims: ReleaseClaims = {
+    ...input.claims,
+    ...(psk && { mac: createReleaseMac(psk, suitDigest(manifest)) }),
+  };
   const statement = releaseStatement(signer, sequence, line, manifest, claims);
-  const envelope = envelopeFrom({ statement: statement.sign1, attachment: manifest });
+  const envelope = envelopeFrom({
+    statement: statement.sign1,
+    attachment: manifest,
+    macs: macBlocks(claims),
+  });
   const { digestBytes } = parseEnvelope(envelope);
   return { envelope, digest: digestBytes, statement, attachment: manifest };
 }

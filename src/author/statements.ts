@@ -55,9 +55,11 @@ export function registerStatement(
     readonly recovery: readonly PublicKey[];
     readonly threshold: number;
     readonly operator?: OperatorProof;
+    /** The key id of a PSK author's PSK (T07): never the PSK. */
+    readonly psk?: Uint8Array;
   },
 ): Statement {
-  const { operator } = author;
+  const { operator, psk } = author;
   const payload = new Map<Cbor, Cbor>([
     [1, encodeKey(signer.key.publicKey)],
     [2, author.recovery.map(encodeKey)],
@@ -65,6 +67,7 @@ export function registerStatement(
     [4, author.name],
   ]);
   if (operator) payload.set(5, [operator.name, operator.signature]);
+  if (psk) payload.set(6, psk);
   const subject = hex(signer.author);
   return createStatement(
     signer.key,

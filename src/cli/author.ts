@@ -7,6 +7,7 @@ import { declareLine } from '../author/lines.ts';
 import { registerAuthor } from '../author/publish.ts';
 import { describeReceipted } from '../author/registration.ts';
 import { readPublicKey } from '../author/outside-signer.ts';
+import { PSK_FILE } from '../author/psk-file.ts';
 import { operatorProof } from '../author/statements.ts';
 import { hex } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
@@ -27,9 +28,10 @@ import { createProgress } from './progress.ts';
 
 const USAGE = `Usage: firmament author VERB [--dir DIR] [--passphrase-file FILE | --signer COMMAND] [--json]
 
-  init --name NAME [--curve P-256|Ed25519] [--recovery N] [--threshold M] [--recovery-passphrase-file FILE] [--signer-key FILE]
+  init --name NAME [--curve P-256|Ed25519] [--recovery N] [--threshold M] [--recovery-passphrase-file FILE] [--signer-key FILE] [--psk]
       makes an author in DIR (./author): a release key and N recovery keys (1), each in a file of its own; with
-      --signer-key the release key is one that another device holds (docs/operations.md)
+      --signer-key the release key is one that another device holds (docs/operations.md); with --psk a PSK too, which
+      its devices get and every release has a MAC by, for networks of mode private that allow PSK authors
   register --root FILE [--operator NAME --operator-key FILE] [--timeout SECONDS]
       pins the network of this root and puts the author on its ledger
   line --vendor DOMAIN|UUID --class NAME|UUID [--track stable] [--timeout SECONDS]
@@ -58,6 +60,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     'recovery',
     'threshold',
     'recovery-passphrase-file',
+    'psk?',
   ]);
   noPositionals(given);
   const directory = given.text('dir') ?? 'author';
@@ -76,6 +79,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     recoveryKeys,
     threshold: given.count('threshold', Math.floor(recoveryKeys / 2) + 1),
     ...(signerKey !== undefined && { releaseKey: await readPublicKey(signerKey) }),
+    psk: given.flag('psk'),
     passphrase,
     ...(given.text('recovery-passphrase-file') !== undefined && {
       recoveryPassphrase: await passphraseOf(given, '', { option: 'recovery-passphrase-file' }),
@@ -91,6 +95,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
       `author ${made.name}: ${hex(made.id)}`,
       `release key: ${signerKey ?? join(directory, 'release.key')}`,
       `for device provision --author: ${join(directory, ANCHOR_FILE)}`,
+      ...(made.psk ? [`for device provision --psk-file: ${join(directory, PSK_FILE)}`] : []),
       `recovery keys, any ${made.threshold} of ${files.length}: ${files.join(', ')}`,
       'Move the recovery keys to media that stay offline, and delete them here: they are all that can',
       'take the author back from whoever steals the release key.',
@@ -102,6 +107,7 @@ async function init(args: readonly string[], io: Io): Promise<void> {
       anchor: join(directory, ANCHOR_FILE),
       recovery: files,
       threshold: made.threshold,
+      psk: made.psk ? hex(made.psk) : null,
     },
   );
 }
@@ -162,13 +168,14 @@ async function show(args: readonly string[], io: Io): Promise<void> {
   const root = await pinnedRoot(opened);
   const network = root && hex(root.networkId);
   const policy = root?.policy.version;
-  const { name, publicKey, recovery, threshold } = opened;
+  const { name, publicKey, recovery, threshold, psk } = opened;
   answer(
     io,
     given,
     [
       `author ${name}: ${hex(opened.id)}`,
       `key: ${publicKey.curve}, recovery ${threshold} of ${recovery.length}`,
+      ...(psk ? [`PSK: ${hex(psk)}`] : []),
       network === undefined ? 'network: none pinned' : `network: ${network}, policy ${policy}`,
     ],
     {
@@ -176,6 +183,7 @@ async function show(args: readonly string[], io: Io): Promise<void> {
       name,
       curve: publicKey.curve,
       threshold,
+      psk: psk ? hex(psk) : null,
       network: network ?? null,
       policy: policy ?? null,
     },

@@ -10,6 +10,7 @@ import { openGatewayDevice } from '../device/gateway-device.ts';
 import type { AgentEvent } from '../device/agent.ts';
 import type { StaleInstall } from '../device/provision.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
+import { openPskFile } from '../author/psk-file.ts';
 import {
   answer,
   onlyPositional,
@@ -19,10 +20,12 @@ import {
   type Arguments,
 } from './arguments.ts';
 import type { Io } from './io.ts';
+import { passphraseOf } from './passphrase.ts';
 import { untilStopped } from './until-stopped.ts';
 
 const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
                                   --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
+                                  [--psk-file FILE [--passphrase-file FILE]]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
        firmament device enrol DIR BUNDLE --type NAME --hardware VERSION [--model NAME] [--tier certificate|psk] [--name NAME] [--mac MAC]
        firmament device run DIR --gateway [--mode force|self] [--interval SECONDS] [--battery FILE] [--clock own|gateway] [--consent]
@@ -33,6 +36,7 @@ nodes every interval (60 s unless said otherwise) until SIGTERM. poll boots it, 
 one JSON line and ends. enrol makes the device one of a gateway's, with the owner's bundle; run --gateway then takes that
 gateway's offers over MQTT, checking everything for itself. Events are JSON lines on stdout.
 
+--psk-file the PSK of a PSK author, in the author's own file: no release is taken without a MAC by it
 --mode     force (the default) waits to be told; self asks every interval too (5 s unless said otherwise)
 --battery  this file has the percent that is left; below 20 nothing is begun
 --clock    gateway: the device has no clock of its own that keeps time
@@ -53,6 +57,8 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     'name',
     'track*',
     'stale',
+    'psk-file',
+    'passphrase-file',
   ]);
   const directory = onlyPositional(given, 'folder');
   const anchor = new Uint8Array(readFileSync(given.required('author')));
@@ -60,7 +66,12 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
   const vendorId = vendorIdOf(given.required('vendor'));
   const model = given.required('model');
   const tracks = given.list('track');
-  provisionDevice(directory, {
+  const pskFile = given.text('psk-file');
+  const psk =
+    pskFile === undefined
+      ? undefined
+      : await openPskFile(pskFile, await passphraseOf(given, `Passphrase of ${pskFile}: `));
+  const made = {
     name: given.text('name') ?? model,
     model,
     vendorId,
@@ -69,7 +80,8 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     root: new Uint8Array(readFileSync(given.required('root'))),
     floor: Math.floor(Date.now() / 1000),
     staleInstall: staleOf(given.text('stale') ?? 'consent'),
-  });
+  };
+  provisionDevice(directory, made, psk);
   answer(io, given, [`device ${model} in ${directory}`], { device: directory, model });
 }
 

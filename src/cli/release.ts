@@ -1,7 +1,7 @@
 /** `firmament release create|publish|withdraw|status|export|import`: an author's releases. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { openAuthor, requireRoot } from '../author/author.ts';
+import { openAuthor, requireRoot, unlockPsk } from '../author/author.ts';
 import { createFile } from '../author/durable-file.ts';
 import { openImage, type ImageFile } from '../author/image-file.ts';
 import { openAuthorNetwork, openFollowed } from '../author/policies.ts';
@@ -39,6 +39,7 @@ import {
   withSession,
 } from './author-session.ts';
 import type { Io } from './io.ts';
+import { passphraseOf } from './passphrase.ts';
 import { createProgress, size, type Progress } from './progress.ts';
 import { claimsOf, sequenceOption } from './release-options.ts';
 
@@ -59,6 +60,7 @@ const USAGE = `Usage: firmament release VERB [--dir DIR] [--passphrase-file FILE
 ${ARCHIVE_USAGE}`;
 
 const COMMON = SIGNING;
+const PROMPT = 'Passphrase of the PSK: ';
 
 /** Exit codes: 0 done; 1 refused; 2 usage, or no such file. */
 export async function release(args: readonly string[], io: Io): Promise<number> {
@@ -95,6 +97,7 @@ async function create(args: readonly string[], io: Io): Promise<void> {
   const image = await describe(file, createProgress(io));
   const asked = sequenceOption(given);
   const sequence = asked ?? (await nextSequence(folder, line, systemClock));
+  const psk = folder.psk && (await unlockPsk(folder, await passphraseOf(given, PROMPT)));
   const built = buildRelease(
     { key: await signingKey(given, folder), author: folder.id, networkId },
     {
@@ -102,6 +105,7 @@ async function create(args: readonly string[], io: Io): Promise<void> {
       sequence,
       image,
       claims,
+      psk,
       ...(component !== undefined && { componentId: componentNamed(component) }),
     },
   );

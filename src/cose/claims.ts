@@ -24,6 +24,8 @@ export const APPLIES = -65604;
 export const VIA = -65605;
 export const SUPPORT_UNTIL = -65606;
 export const DOCUMENTS = -65607;
+/** -65608 is kept for sealed releases (T21). */
+export const MAC = -65609;
 /** Of a device's report: size of the head it acted under, its verdict on freshness, image stored but not run. */
 export const HEAD_SIZE = -65610;
 export const FRESHNESS = -65611;

@@ -85,6 +85,18 @@ export function decodePrivateKey(bytes: Uint8Array): PrivateKey {
   return privateKeyOf(map, publicKeyOf(map));
 }
 
+/** A symmetric COSE_Key for HMAC-SHA-256 with its key id: a secret. */
+export function encodeMacKey(secret: Uint8Array, keyId: Uint8Array): Uint8Array {
+  return encode(
+    new Map<Cbor, Cbor>([
+      [KTY, SYMMETRIC],
+      [KID, keyId],
+      [ALG, HMAC_256],
+      [K, secret],
+    ]),
+  );
+}
+
 /** The secret of a symmetric COSE_Key for HMAC-SHA-256. Errors: COSE_KEY_INVALID. */
 export function decodeMacKey(bytes: Uint8Array): Uint8Array {
   const map = keyMap(bytes, false, [KTY, KID, ALG, KEY_OPS, K]);

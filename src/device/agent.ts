@@ -6,6 +6,7 @@ import { equal, hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import type { PreSharedKey } from '../registry/psk.ts';
 import type { Root } from '../registry/root.ts';
 import {
   acceptProof,
@@ -90,6 +91,8 @@ export interface AgentParts {
   /** Whom to ask under a root. */
   readonly nodes: (root: Root) => readonly NodeAccess[];
   readonly key: PrivateKey;
+  /** The PSK that the provisioning names (T07). */
+  readonly psk?: PreSharedKey | undefined;
   readonly clock: Clock;
   /** Whose time `clock` gives (T14): the device's own unless said otherwise. */
   readonly clockName?: () => ClockName;
@@ -123,8 +126,8 @@ export class Agent {
   }
 
   get #provision(): Provision {
-    const { provisioning, root } = this.#parts;
-    return { ...provisionOf(provisioning), root: root.root };
+    const { provisioning, root, psk } = this.#parts;
+    return { ...provisionOf(provisioning, psk), root: root.root };
   }
 
   /**

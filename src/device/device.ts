@@ -4,11 +4,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { privateKey } from '#crypto';
 import type { Clock } from '../clock.ts';
-import { decodePrivateKey, encodePrivateKey } from '../cose/key.ts';
+import { decodeMacKey, decodePrivateKey, encodeMacKey, encodePrivateKey } from '../cose/key.ts';
 import { check } from '../errors.ts';
 import { certificateSha256 } from '../net/authority.ts';
 import { createClient, type Client } from '../net/client.ts';
 import { nodesOf } from '../registry/policy.ts';
+import { preSharedKey, type PreSharedKey } from '../registry/psk.ts';
 import { openArchive } from '../store/archive.ts';
 import { Agent, type AgentEvent } from './agent.ts';
 import { startBootloader, type BootEvent, type Bootloader } from './bootloader.ts';
@@ -23,6 +24,7 @@ import type { PinnedRoot } from '../reader/follow-policies.ts';
 import { openPinnedRoot } from './root-record.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { openDeviceState, type DeviceStateFile } from './state.ts';
+import { provisionOf } from './trust-memory.ts';
 
 export interface DeviceOptions {
   readonly clock: Clock;
@@ -64,7 +66,7 @@ const MAX_FILE = 4 << 20;
 
 /**
  * Opens and boots the device in `directory` (provisioning.json, its key, state/, slots/).
- * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT; of archives: STORE_CAR_MALFORMED, STORE_ARCHIVE_*,
+ * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT, COSE_KEY_INVALID; of archives: STORE_CAR_MALFORMED, STORE_ARCHIVE_*,
  * STORE_DIGEST_MISMATCH.
  */
 export async function openDevice(directory: string, options: DeviceOptions): Promise<Device> {
@@ -72,6 +74,9 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
   const file = join(directory, PROVISIONING);
   const provisioning = parseProvisioning(readBounded(file));
   const key = decodePrivateKey(readBounded(resolve(dirname(file), provisioning.keyFile)));
+  const psk = provisioning.psk && readPsk(resolve(dirname(file), provisioning.psk.keyFile));
+  // A PSK that is not the provisioned one is said before anything boots.
+  provisionOf(provisioning, psk);
   const { files = diskFiles } = options;
   const state = await openDeviceState({
     directory: join(directory, 'state'),
@@ -122,6 +127,7 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
         : retrievalNodes(root, client, provisioning.name, options.onlyNodes)),
     key:
       gateway?.enrolment.credential.tier === 'certificate' ? gateway.enrolment.credential.key : key,
+    psk,
     clock: clock.now,
     clockName: clock.name,
     consent: options.consent ?? false,
@@ -163,6 +169,10 @@ async function archiveNodes(
   return nodes;
 }
 
+function readPsk(path: string): PreSharedKey {
+  return preSharedKey(decodeMacKey(readBounded(path)));
+}
+
 function readBounded(path: string): Uint8Array {
   const bytes = new Uint8Array(readFileSync(path));
   check(bytes.length <= MAX_FILE, 'DEVICE_PROVISIONING_INVALID', `${path} is too large`);
@@ -177,16 +187,20 @@ export function modelOf(directory: string): string {
 /** Makes a device's folder, as its maker does. Refuses to touch one that is there. Errors: DEVICE_PROVISIONING_INVALID. */
 export function provisionDevice(
   directory: string,
-  input: Omit<Parameters<typeof encodeProvisioning>[0], 'keyFile'>,
+  input: Omit<Parameters<typeof encodeProvisioning>[0], 'keyFile' | 'psk'>,
+  psk?: PreSharedKey,
 ): void {
   check(
     !existsSync(join(directory, PROVISIONING)),
     'DEVICE_PROVISIONING_INVALID',
     'the folder is a device already',
   );
-  const bytes = encodeProvisioning({ ...input, keyFile: 'device.key' });
+  const shared = psk && { psk: { keyId: psk.keyId, keyFile: 'psk.key' } };
+  const bytes = encodeProvisioning({ ...input, keyFile: 'device.key', ...shared });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const key = privateKey('Ed25519', new Uint8Array(randomBytes(32)));
   writeFileSync(join(directory, 'device.key'), encodePrivateKey(key), { mode: 0o600 });
+  if (psk)
+    writeFileSync(join(directory, 'psk.key'), encodeMacKey(psk.key, psk.keyId), { mode: 0o600 });
   writeFileSync(join(directory, PROVISIONING), bytes);
 }

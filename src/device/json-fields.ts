@@ -4,8 +4,13 @@ import { check, type Code } from '../errors.ts';
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface JsonReader {
-  /** An object with exactly these keys. */
-  object(value: unknown, what: string, keys: readonly string[]): JsonObject;
+  /** An object with exactly these keys, and of the optional ones those that are there. */
+  object(
+    value: unknown,
+    what: string,
+    keys: readonly string[],
+    optional?: readonly string[],
+  ): JsonObject;
   /** An object with any keys, at most `max` of them. */
   entries(value: unknown, what: string, max: number): readonly (readonly [string, unknown])[];
   list(value: unknown, what: string, max: number): readonly unknown[];
@@ -34,11 +39,12 @@ export function jsonReader(code: Code): JsonReader {
     return value;
   };
   return {
-    object(value, what, keys) {
+    object(value, what, keys, optional = []) {
       const object = plain(value, what);
       const own = Object.keys(object);
       for (const key of keys) check(own.includes(key), code, `${what} lacks "${key}"`);
-      check(own.length === keys.length, code, `${what} has unknown fields`);
+      const known = own.every((key) => keys.includes(key) || optional.includes(key));
+      check(known, code, `${what} has unknown fields`);
       return object;
     },
     entries(value, what, max) {

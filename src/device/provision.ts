@@ -34,6 +34,15 @@ export interface Provisioning {
   readonly staleInstall: StaleInstall;
   /** Path of the device's private key, relative to the provisioning file. */
   readonly keyFile: string;
+  /** Of a PSK author (T07): no release is accepted without a MAC by its PSK. */
+  readonly psk?: ProvisionedPsk;
+}
+
+export interface ProvisionedPsk {
+  /** 16 bytes. */
+  readonly keyId: Uint8Array;
+  /** Path of the PSK, a symmetric COSE_Key, relative to the provisioning file. */
+  readonly keyFile: string;
 }
 
 const CODE = 'DEVICE_PROVISIONING_INVALID';
@@ -42,6 +51,7 @@ const MAX_LINES = 16;
 const FORMAT = 'firmament/provisioning/v1';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const UUID = /^[0-9a-f]{32}$/;
+const PATH = /^[^\p{Cc}]{1,1024}$/u;
 const KEYS = [
   'format',
   'name',
@@ -59,7 +69,7 @@ const KEYS = [
 export function parseProvisioning(bytes: Uint8Array): Provisioning {
   check(bytes.length <= MAX_BYTES, CODE, 'the provisioning file is too large');
   const json = jsonReader(CODE);
-  const top = json.object(readJson(bytes), 'provisioning', KEYS);
+  const top = json.object(readJson(bytes), 'provisioning', KEYS, ['psk']);
   check(top['format'] === FORMAT, CODE, 'a provisioning file of another format');
   const vendorId = json.text(top['vendorId'], 'vendorId', UUID);
   const classId = json.text(top['classId'], 'classId', UUID);
@@ -81,7 +91,23 @@ export function parseProvisioning(bytes: Uint8Array): Provisioning {
       'staleInstall',
       /^(?:never|consent|allow)$/,
     ) as StaleInstall,
-    keyFile: json.text(top['keyFile'], 'keyFile', /^[^\p{Cc}]{1,1024}$/u),
+    keyFile: json.text(top['keyFile'], 'keyFile', PATH),
+    ...(top['psk'] !== undefined && { psk: parsePsk(json, top['psk'], lines) }),
+  };
+}
+
+// T07: a PSK is shared with one author, and a device with two would not take the other's releases.
+function parsePsk(
+  json: JsonReader,
+  value: unknown,
+  lines: readonly ProvisionedLine[],
+): ProvisionedPsk {
+  const fields = json.object(value, 'psk', ['keyId', 'keyFile']);
+  const authors = new Set(lines.map(({ line }) => hex(line.author)));
+  check(authors.size === 1, CODE, 'a PSK, and lines of several authors');
+  return {
+    keyId: fromHex(json.text(fields['keyId'], 'PSK key id', UUID)),
+    keyFile: json.text(fields['keyFile'], 'PSK keyFile', PATH),
   };
 }
 
@@ -98,8 +124,9 @@ export function encodeProvisioning(provisioning: {
   readonly floor: number;
   readonly staleInstall: StaleInstall;
   readonly keyFile: string;
+  readonly psk?: ProvisionedPsk;
 }): Uint8Array {
-  const { name, model, floor, staleInstall, keyFile } = provisioning;
+  const { name, model, floor, staleInstall, keyFile, psk } = provisioning;
   const vendorId = hex(provisioning.vendorId);
   const classId = hex(provisioning.classId);
   const lines = provisioning.lines.map(({ anchor, track }) => ({
@@ -120,6 +147,7 @@ export function encodeProvisioning(provisioning: {
     floor,
     staleInstall,
     keyFile,
+    ...(psk && { psk: { keyId: hex(psk.keyId), keyFile: psk.keyFile } }),
   };
   const bytes = new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   parseProvisioning(bytes);

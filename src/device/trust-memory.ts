@@ -1,14 +1,21 @@
 /** Between what a device keeps on its storage and what `trust/` reasons about. */
-import { fromHex, hex } from '../bytes.ts';
+import { equal, fromHex, hex } from '../bytes.ts';
+import { check } from '../errors.ts';
+import type { PreSharedKey } from '../registry/psk.ts';
 import { anchoredChain } from '../trust/links.ts';
 import type { Confirmed, Provision, TrustState } from '../trust/state.ts';
 import type { Provisioning } from './provision.ts';
 import { withProof, type DeviceState } from './state.ts';
 
-export function provisionOf(provisioning: Provisioning): Provision {
+/** `psk`: the key that the provisioning names, when it names one. Errors: DEVICE_PROVISIONING_INVALID. */
+export function provisionOf(provisioning: Provisioning, psk: PreSharedKey | undefined): Provision {
+  // T07: a device that was made with a PSK never goes without it.
+  const named = provisioning.psk?.keyId;
+  const fits = named && psk ? equal(named, psk.keyId) : named === psk;
+  check(fits, 'DEVICE_PROVISIONING_INVALID', 'the PSK is not the one that is provisioned');
   return {
     root: provisioning.root,
-    lines: provisioning.lines.map(({ line, anchor }) => ({ line, anchor })),
+    lines: provisioning.lines.map(({ line, anchor }) => ({ line, anchor, ...(psk && { psk }) })),
     staleInstall: provisioning.staleInstall,
   };
 }

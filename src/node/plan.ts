@@ -17,11 +17,14 @@ const PLAN = [
   'skew',
   'orderer',
   'operators',
+  'pskAuthors',
 ];
 
 /** Errors: NODE_CONFIG; what the numbers must satisfy is for genesis to say (POLICY_*). */
 export function parsePlan(text: string): NetworkPlan {
   const plan = object(parseJson(text), 'the member list', PLAN);
+  const pskAuthors = plan['pskAuthors'] ?? false;
+  check(typeof pskAuthors === 'boolean', 'NODE_CONFIG', '"pskAuthors" is true or false');
   return {
     mode: oneOf<Mode>(plan['mode'], ['private', 'consortium', 'trial'], 'mode'),
     quorum: whole(plan, 'quorum'),
@@ -33,6 +36,7 @@ export function parsePlan(text: string): NetworkPlan {
     skew: whole(plan, 'skew'),
     orderer: string(plan, 'orderer'),
     operators: list(plan['operators'], 'operators').map(parseOperator),
+    pskAuthors,
   };
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import { check, fail } from '../errors.ts';
 import type { App, Reply } from '../net/server.ts';
 import { lineKey, parseLineText } from '../registry/line.ts';
+import { macBlocks } from '../registry/psk.ts';
 import { getLine, getRelease, type ReleaseRecord } from '../registry/state.ts';
 import { parseStatement, type Statement } from '../registry/statement.ts';
 import { envelopeFrom } from '../suit/transparent.ts';
@@ -117,5 +118,12 @@ function sendEnvelope(parts: RetrievalParts, reply: Reply, found: FoundRelease):
     .header('etag', `"${hex(found.record.digest)}"`)
     .header('cache-control', 'no-cache')
     .type(ENVELOPE_MEDIA)
-    .send(envelopeFrom({ statement: statement.sign1, attachment, receipts }));
+    .send(
+      envelopeFrom({
+        statement: statement.sign1,
+        attachment,
+        receipts,
+        macs: macBlocks(statement.release),
+      }),
+    );
 }

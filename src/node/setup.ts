@@ -26,6 +26,8 @@ export interface NetworkPlan {
   /** OPERATOR/NODE. */
   readonly orderer: string;
   readonly operators: readonly PlannedOperator[];
+  /** Of mode private only (T07); no unless said otherwise. */
+  readonly pskAuthors?: boolean;
 }
 
 export interface PlannedOperator {
@@ -139,7 +141,7 @@ function policyOf(plan: NetworkPlan, operators: readonly MadeOperator[]): Policy
     maxHold: plan.maxHold,
     skew: plan.skew,
     registration: 'open',
-    pskAuthors: false,
+    pskAuthors: plan.pskAuthors ?? false,
     vendorProof: false,
     orderer: { engine: 'local', operator, node },
   };

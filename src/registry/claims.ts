@@ -44,6 +44,8 @@ export interface ReleaseClaims {
   /** POSIX seconds. */
   readonly supportUntil?: number;
   readonly documents: readonly Document[];
+  /** Of a PSK author (T07): a COSE_Mac0 over the SUIT_Digest, at most 256 bytes. */
+  readonly mac?: Uint8Array;
 }
 
 export interface Claims {
@@ -66,6 +68,7 @@ const OF_A_RELEASE = [
   label.VIA,
   label.SUPPORT_UNTIL,
   label.DOCUMENTS,
+  label.MAC,
 ];
 
 /** Errors: STATEMENT_MALFORMED, STATEMENT_KIND_UNKNOWN. */
@@ -113,6 +116,7 @@ function parseRelease(claims: ReadonlyMap<Cbor, Cbor>): ReleaseClaims {
   const via = claims.get(label.VIA);
   const supportUntil = claims.get(label.SUPPORT_UNTIL);
   const documents = claims.get(label.DOCUMENTS);
+  const mac = claims.get(label.MAC);
   return {
     version: printable(asText(claims.get(label.VERSION) ?? null, 'version', 64), 'version'),
     urgency,
@@ -120,6 +124,7 @@ function parseRelease(claims: ReadonlyMap<Cbor, Cbor>): ReleaseClaims {
     ...(via !== undefined && { via: asBytes(via, 'via', 32) }),
     ...(supportUntil !== undefined && { supportUntil: asUint(supportUntil, 'supportUntil') }),
     documents: documents === undefined ? [] : parseDocuments(documents),
+    ...(mac !== undefined && { mac: asBytes(mac, 'mac', { max: 256 }) }),
   };
 }
 
@@ -181,6 +186,7 @@ export function claimsHeader(
         label.DOCUMENTS,
         release.documents.map(({ type, digest, where }) => [type, digest, where]),
       );
+    if (release.mac) inner.set(label.MAC, release.mac);
   }
   return new Map<Cbor, Cbor>([
     [label.ALG, algorithmFor(key.curve)],

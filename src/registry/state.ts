@@ -32,6 +32,8 @@ export interface AuthorRecord {
   readonly links: readonly number[];
   readonly rotations: number;
   readonly status: number;
+  /** The key id of a PSK author's PSK, 16 bytes (T07). */
+  readonly psk?: Uint8Array;
 }
 
 /** A key that signs releases of a line for its owner, or once did (T01, T02). */
@@ -168,6 +170,7 @@ export function getAuthor(view: View, id: Uint8Array): AuthorRecord | undefined 
     links: list(row[10]).map(uint),
     rotations: uint(row[11]),
     status: uint(row[12]),
+    ...(row[13] !== undefined && { psk: bytes(row[13]) }),
   };
 }
 
@@ -188,6 +191,7 @@ export function setAuthor(view: View, author: AuthorRecord): void {
       author.links,
       author.rotations,
       author.status,
+      ...(author.psk ? [author.psk] : []),
     ]),
   );
 }

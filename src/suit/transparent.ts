@@ -37,15 +37,17 @@ export function envelopeFrom(input: {
   readonly statement: Sign1;
   readonly attachment: Uint8Array;
   readonly receipts?: readonly Uint8Array[];
+  /** COSE_Mac0 blocks, which stand behind the signature (T07). */
+  readonly macs?: readonly Uint8Array[];
 }): Uint8Array {
-  const { statement, attachment, receipts = [] } = input;
+  const { statement, attachment, receipts = [], macs = [] } = input;
   check(
     statement.payload !== null && equal(statement.payload, suitDigest(attachment)),
     'SUIT_DIGEST_MISMATCH',
     'the statement is not about this attachment',
   );
   const block = withReceipts({ ...statement, unprotected: new Map() }, receipts);
-  return buildEnvelope({ manifest: attachment, authenticationBlocks: [block] });
+  return buildEnvelope({ manifest: attachment, authenticationBlocks: [block, ...macs] });
 }
 
 /**

@@ -157,10 +157,14 @@ export function readOffered(
   envelope: Uint8Array,
   digest?: Uint8Array,
 ): VerifiedRelease {
-  const { proven, chain } = judged;
-  const release = verifyRelease(proven, trustedKeys(chain, proven), envelope, (keyId) =>
-    checkKeyKnown(chain, proven, keyId),
-  );
+  const { followed, proven, chain } = judged;
+  const release = verifyRelease({
+    proven,
+    keys: trustedKeys(chain, proven),
+    envelope,
+    checkKeyId: (keyId) => checkKeyKnown(chain, proven, keyId),
+    psk: followed.psk,
+  });
   const { sequence } = release;
   const { newest, pending, lowest } = proven.value;
   check(sequence >= lowest, 'TRUST_WITHDRAWN', undefined, { sequence, lowest });

@@ -2,9 +2,11 @@
 import { equal, hex } from '../bytes.ts';
 import { KID } from '../cose/claims.ts';
 import { thumbprint } from '../cose/key.ts';
+import { verifyMac0, type Mac0 } from '../cose/mac0.ts';
 import { check, fail } from '../errors.ts';
 import { parseClaims, type Claims, type ReleaseClaims } from '../registry/claims.ts';
 import { lineText } from '../registry/line.ts';
+import { isMacOf, type PreSharedKey } from '../registry/psk.ts';
 import { authenticate, readBlocks, type VerifiedEnvelope } from '../suit/authenticate.ts';
 import { parseEnvelope, type Envelope } from '../suit/envelope.ts';
 import { identity } from '../suit/identity.ts';
@@ -22,14 +24,19 @@ export interface VerifiedRelease {
   readonly envelope: VerifiedEnvelope;
 }
 
-/** Errors: SUIT_*, STATEMENT_*, TRUST_RELEASE_FOREIGN, TRUST_CLAIM_MISMATCH. */
-export function verifyRelease(
-  proven: ProvenLine,
-  keys: readonly TrustedKey[],
-  bytes: Uint8Array,
-  checkKeyId: (keyId: Uint8Array) => void,
-): VerifiedRelease {
-  const parsed = parseEnvelope(bytes);
+/**
+ * `checkKeyId` says why a key is not trusted. With `psk` the envelope needs a MAC by it besides.
+ * Errors: SUIT_*, STATEMENT_*, TRUST_RELEASE_FOREIGN, TRUST_CLAIM_MISMATCH, TRUST_MAC_MISSING, TRUST_MAC_INVALID.
+ */
+export function verifyRelease(input: {
+  readonly proven: ProvenLine;
+  readonly keys: readonly TrustedKey[];
+  readonly envelope: Uint8Array;
+  readonly checkKeyId: (keyId: Uint8Array) => void;
+  readonly psk: PreSharedKey | undefined;
+}): VerifiedRelease {
+  const { proven, keys, checkKeyId, psk } = input;
+  const parsed = parseEnvelope(input.envelope);
   explainUnknownKey(parsed, keys, checkKeyId);
   const envelope = authenticate(
     parsed,
@@ -50,12 +57,31 @@ export function verifyRelease(
   const { vendor, class: cls } = proven.line;
   check(equal(vendorId, vendor) && equal(classId, cls), 'TRUST_CLAIM_MISMATCH', 'vendor or class');
   check(manifest.sequence === claims.counter, 'TRUST_CLAIM_MISMATCH', 'sequence');
+  if (psk) checkMac(parsed, psk);
   return {
     sequence: manifest.sequence,
     digest: envelope.envelope.digestBytes,
     claims: release,
     envelope,
   } as VerifiedRelease;
+}
+
+// T07: whoever has stolen the release key, or learned to forge signatures, still lacks the PSK.
+function checkMac(envelope: Envelope, psk: PreSharedKey): void {
+  const macs = readBlocks(envelope).flatMap((block) =>
+    block.kind === 'mac0' && isMacOf(block.mac0, psk.keyId) ? [block.mac0] : [],
+  );
+  check(macs.length > 0, 'TRUST_MAC_MISSING');
+  // Others may have put blocks beside the author's: one that verifies is enough.
+  const verifies = (mac: Mac0): boolean => {
+    try {
+      verifyMac0(mac, psk.key, envelope.digest);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  check(macs.some(verifies), 'TRUST_MAC_INVALID');
 }
 
 // A signature by a key that is not trusted is refused in any case; where the key is known, the code says why.

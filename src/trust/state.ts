@@ -3,6 +3,7 @@ import { equal } from '../bytes.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { check } from '../errors.ts';
 import type { Line } from '../registry/line.ts';
+import type { PreSharedKey } from '../registry/psk.ts';
 import type { Root } from '../registry/root.ts';
 import { anchoredChain, type Chain } from './links.ts';
 import type { ProvenLine } from './proof.ts';
@@ -11,6 +12,8 @@ import type { ProvenLine } from './proof.ts';
 export interface FollowedLine {
   readonly line: Line;
   readonly anchor: PublicKey;
+  /** What the author shares with its devices: no release is accepted without a MAC by it (T07). */
+  readonly psk?: PreSharedKey;
 }
 
 /** Comes from the maker only; nothing of it is ever taken from a network (T29). */

@@ -8,6 +8,7 @@ import type { PublicKey } from '../../crypto/key.ts';
 import { check, fail } from '../../errors.ts';
 import { printable } from '../claims.ts';
 import { publishAuthor } from '../newest.ts';
+import { PSK_ID_BYTES } from '../psk.ts';
 import type { RecoveryKeys } from '../recovery.ts';
 import { getAuthor, policyInForce } from '../state.ts';
 import type { Statement } from '../statement.ts';
@@ -21,11 +22,13 @@ export interface Registration {
   readonly threshold: number;
   readonly name: string;
   readonly operator: { readonly name: string; readonly signature: Uint8Array } | null;
+  /** The key id of the PSK that its devices have (T07). */
+  readonly psk: Uint8Array | null;
 }
 
 /** Errors: STATEMENT_MALFORMED. */
 export function parseRegistration(statement: Statement): Registration {
-  return parsePayload(statement, [1, 2, 3, 4, 5], (get) => {
+  return parsePayload(statement, [1, 2, 3, 4, 5, 6], (get) => {
     const keyBytes = asBytes(get(1), 'release key', { max: 256 });
     return {
       key: decodeKey(keyBytes),
@@ -38,6 +41,7 @@ export function parseRegistration(statement: Statement): Registration {
       threshold: asUint(get(3), 'recovery threshold'),
       name: printable(asText(get(4), 'author name', 64), 'author name'),
       operator: parseOperator(get(5)),
+      psk: get(6) === null ? null : asBytes(get(6), 'PSK key id', PSK_ID_BYTES),
     };
   });
 }
@@ -66,7 +70,9 @@ export function registerAuthor(
   const id = thumbprint(registration.key);
   check(statement.issuer === hex(id) && statement.subject === hex(id), 'STATEMENT_SUBJECT');
   check(getAuthor(view, id) === undefined, 'AUTHOR_EXISTS');
-  check(policyInForce(view).policy.registration === 'open', 'AUTHOR_APPROVAL_REQUIRED');
+  const { policy } = policyInForce(view);
+  check(policy.registration === 'open', 'AUTHOR_APPROVAL_REQUIRED');
+  check(registration.psk === null || policy.pskAuthors, 'AUTHOR_PSK_FORBIDDEN');
   checkRecovery([registration.keyBytes], registration);
   if (registration.operator)
     checkOperator(view, registration.operator, operatorClaim(networkId, id));
@@ -85,6 +91,7 @@ export function registerAuthor(
     links: [index],
     rotations: 0,
     status: 0,
+    ...(registration.psk && { psk: registration.psk }),
   });
 }
 

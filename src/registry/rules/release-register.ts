@@ -7,7 +7,8 @@ import { identity } from '../../suit/identity.ts';
 import { parseItem } from '../../suit/item.ts';
 import { parseManifest, type Manifest } from '../../suit/manifest.ts';
 import { publishLine } from '../newest.ts';
-import { getRelease, setRelease, type ImageOfRelease } from '../state.ts';
+import { checkReleaseMac } from '../psk.ts';
+import { getAuthor, getRelease, setRelease, type ImageOfRelease } from '../state.ts';
 import { MAX_ATTACHMENT, type Statement } from '../statement.ts';
 import type { View } from '../view.ts';
 import { ownedLine } from './owned-line.ts';
@@ -52,7 +53,8 @@ export function registerRelease(
     'RELEASE_SEQUENCE',
     'below the lowest sequence still allowed',
   );
-  const { applies, via } = statement.release ?? fail('RELEASE_CLAIMS');
+  const { applies, via, mac } = statement.release ?? fail('RELEASE_CLAIMS');
+  checkMac(mac, getAuthor(view, record.owner)?.psk);
   if (via) {
     const waypoint = getRelease(view, key, via) ?? fail('RELEASE_VIA_UNKNOWN');
     check(
@@ -76,6 +78,16 @@ export function registerRelease(
   });
   const last = { sequence: statement.counter, digest };
   publishLine(view, key, { ...record, last, pending: digest });
+}
+
+// T07: the devices of a PSK author take nothing without a MAC, so nothing without one goes on its lines.
+function checkMac(mac: Uint8Array | undefined, keyId: Uint8Array | undefined): void {
+  check(
+    (mac === undefined) === (keyId === undefined),
+    'RELEASE_CLAIMS',
+    keyId ? 'a release of a PSK author has a mac' : 'only a release of a PSK author has a mac',
+  );
+  if (mac && keyId) checkReleaseMac(mac, keyId);
 }
 
 /** The manifest digest that a release statement signs, for the attachment it came with (T20). */
