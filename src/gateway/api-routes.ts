@@ -49,7 +49,7 @@ export function apiRoutes(app: App, parts: ApiParts): void {
   app.put<{ Params: { id: string } }>('/v1/devices/:id/group', async (request) => {
     const group = textField(request.body, 'group');
     parts.devices.setGroup(request.params.id, group);
-    await parts.campaign.review(request.params.id, false);
+    parts.campaign.review(request.params.id, false);
     return { device: request.params.id, group };
   });
   app.get('/v1/releases', async () =>
@@ -62,9 +62,8 @@ export function apiRoutes(app: App, parts: ApiParts): void {
     parts.offers.list(request.query.device),
   );
   app.post<{ Params: { offer: string } }>('/v1/offers/:offer/cancel', async (request) => {
-    const offer = parts.offers.cancel(request.params.offer);
-    await parts.campaign.ended({ ...offer, state: 'cancelled', detail: 'by the owner' });
-    return { cancelled: offer.offer };
+    const { offer, state } = parts.campaign.cancel(request.params.offer);
+    return { offer, state };
   });
   app.post<{ Params: { word: string } }>('/v1/decisions/:word', async (request) =>
     say(parts, request.params.word, request.body),
@@ -163,12 +162,15 @@ function describeDevice({ campaign, downlink }: ApiParts, device: RegisteredDevi
   return {
     ...device,
     online: downlink.online(device.id),
-    next: outlook && {
-      digest: outlook.release.digest,
-      version: outlook.release.version,
-      urgency: outlook.release.urgency,
-      waits: outlook.wait,
-    },
+    next:
+      outlook === 'no way'
+        ? { waits: outlook }
+        : outlook && {
+            digest: outlook.release.digest,
+            version: outlook.release.version,
+            urgency: outlook.release.urgency,
+            waits: outlook.wait,
+          },
   };
 }
 

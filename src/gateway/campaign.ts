@@ -1,38 +1,44 @@
 /** Brings verified releases to devices: who is compatible, what each may have, and when it is told. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hex, fromHex } from '../bytes.ts';
-import { encodePayload, type Hello, type Offer, type OfferMode } from '../api/downlink.ts';
-import { imagePath, latestPath, releasePath } from '../api/retrieval.ts';
+import type { Hello, OfferMode } from '../api/downlink.ts';
 import type { Clock } from '../clock.ts';
+import { transaction, type Database } from '../database.ts';
 import { codeOf } from '../errors.ts';
+import type { Logger } from '../logger.ts';
 import { lineText } from '../registry/line.ts';
 import type { JudgedLine } from '../trust/accept.ts';
 import { freshnessText } from '../trust/freshness.ts';
 import { offerOf } from '../trust/offer.ts';
 import type { Confirmed } from '../trust/state.ts';
+import type { Announcer } from './announcer.ts';
 import type { FollowedByOwner } from './config.ts';
 import type { Decisions } from './decisions.ts';
 import type { Devices, RegisteredDevice } from './devices.ts';
-import type { Downlink } from './downlink-port.ts';
+import type { Downloads } from './downloads.ts';
 import type { Events } from './events.ts';
+import type { GatewayFaultPoint } from './fault.ts';
 import type { Follower } from './follower.ts';
 import type { Offers, StoredOffer } from './offers.ts';
-import { decide, type WaitReason } from './policy.ts';
+import { decide, withdraws, type WaitReason } from './policy.ts';
 import type { Releases, StoredRelease } from './releases.ts';
-import type { Repository } from './repository.ts';
 
 export interface CampaignParts {
+  readonly database: Database;
   readonly followers: readonly Follower[];
   readonly devices: Devices;
   readonly releases: Releases;
-  readonly repository: Repository;
+  readonly downloads: Downloads;
   readonly offers: Offers;
   readonly decisions: Decisions;
   readonly events: Events;
-  readonly downlink: Downlink;
+  readonly announcer: Announcer;
   readonly staleInstall: 'never' | 'consent' | 'allow';
   readonly clock: Clock;
+  readonly logger: Logger;
   /** The hour of the day where the gateway is, 0 to 23. */
   readonly hour: () => number;
+  readonly faultPoint?: GatewayFaultPoint | undefined;
 }
 
 /** What a device could have now, and why it does not get it yet. */
@@ -47,64 +53,136 @@ interface Candidate {
   readonly follower: Follower;
 }
 
+/** What the lines hold for a device. */
+interface Prospect {
+  readonly candidate: Candidate | undefined;
+  /** Something newer may not be installed over what it runs, and no waypoint leads there. */
+  readonly noWay: boolean;
+  /** Every line of the device is known: what is not offered, is not on offer. */
+  readonly complete: boolean;
+}
+
+/** Devices between two turns of the event loop, and in one commit. */
+const AT_ONCE = 50;
+
 export class Campaign {
   readonly #parts: CampaignParts;
+  /** Devices whose offer changed since the last commit. */
+  readonly #changed = new Set<string>();
+  #pass: Promise<void> | undefined;
+  #wanted = false;
 
   constructor(parts: CampaignParts) {
     this.#parts = parts;
   }
 
-  /** After a poll, and now and then: every device is looked at. */
-  async reviewAll(): Promise<void> {
-    for (const device of this.#parts.devices.list()) await this.review(device.id, false);
+  /** Looks at every device; resolves after a look that began later than this call. */
+  reviewAll(): Promise<void> {
+    this.#wanted = true;
+    this.#pass ??= this.#passes().finally(() => (this.#pass = undefined));
+    return this.#pass;
   }
 
-  /** Open offers, published again: a broker that was restarted has forgotten them. */
-  async republish(): Promise<void> {
-    for (const offer of this.#parts.offers.allOpen()) await this.#publish(offer);
+  /** `reviewAll`, for whoever does not wait for it. */
+  reviewSoon(): void {
+    this.reviewAll().catch((error: unknown) =>
+      this.#parts.logger.error('devices were not looked at', { code: codeOf(error), error }),
+    );
+  }
+
+  async #passes(): Promise<void> {
+    while (this.#wanted) {
+      this.#wanted = false;
+      const ids = this.#parts.devices.active();
+      for (let at = 0; at < ids.length; at += AT_ONCE) {
+        await nextTurn();
+        this.#commit(() => {
+          for (const id of ids.slice(at, at + AT_ONCE)) this.#review(id, false);
+        });
+      }
+    }
   }
 
   /** Looks at one device. `asked`: it asked by itself (self validation). */
-  async review(id: string, asked: boolean): Promise<void> {
-    const device = this.#parts.devices.get(id);
-    if (!device || device.status !== 'active') return;
-    const candidate = this.#candidate(device);
-    const open = this.#parts.offers.open(id);
-    if (!candidate) {
-      if (open && open.digest === device.current?.digest)
-        await this.ended(this.#parts.offers.status(id, open.offer, 'installed', 'it runs it'));
-      return;
-    }
-    if (open?.digest === candidate.release.digest) {
-      if (asked) await this.#publish(open);
-      return;
-    }
-    const outlook = this.#outlook(device, candidate, asked);
-    if (outlook.wait !== null && outlook.wait !== 'download') return;
-    if (!(await this.#stored(candidate))) return;
-    await this.#offer(device, candidate.release, asked ? 'self' : 'force');
+  review(id: string, asked: boolean): void {
+    this.#commit(() => this.#review(id, asked));
   }
 
-  /** What stands between a device and the release that it could have; undefined when it is up to date. */
-  outlook(device: RegisteredDevice): Outlook | undefined {
-    const candidate = this.#candidate(device);
-    return candidate && this.#outlook(device, candidate, false);
+  // Offers are on disk before anybody hears of them.
+  #commit(work: () => void): void {
+    transaction(this.#parts.database, work);
+    if (this.#changed.size === 0) return;
+    this.#parts.faultPoint?.('offer.made');
+    for (const device of this.#changed) this.#parts.announcer.tell(device);
+    this.#changed.clear();
+  }
+
+  #review(id: string, asked: boolean): void {
+    const { devices, downloads } = this.#parts;
+    const device = devices.get(id);
+    // What a device runs decides what it may get: one that has not said it yet waits.
+    if (device?.status !== 'active' || !device.known) return;
+    const prospect = this.#prospect(device);
+    const { candidate } = prospect;
+    const outlook = candidate && this.#outlook(device, candidate, asked);
+    const open = this.#stillOpen(device, prospect, outlook);
+    if (!candidate || !outlook) return;
+    if (open?.digest === candidate.release.digest) {
+      if (asked) this.#changed.add(id);
+      return;
+    }
+    if (outlook.wait === 'download') downloads.want(candidate.release, candidate.follower);
+    else if (outlook.wait === null)
+      this.#offer(device, candidate.release, asked ? 'self' : 'force');
+  }
+
+  /** The device's open offer, unless it has come true or may not stand any longer. */
+  #stillOpen(
+    device: RegisteredDevice,
+    { candidate, complete }: Prospect,
+    outlook: Outlook | undefined,
+  ): StoredOffer | undefined {
+    const { offers } = this.#parts;
+    const open = offers.open(device.id);
+    if (!open) return undefined;
+    if (open.digest === device.current?.digest) {
+      this.#noteEnd(offers.status(device.id, open.offer, 'installed', 'it runs it'));
+      return undefined;
+    }
+    if (open.digest !== candidate?.release.digest) {
+      // T16: withdrawn, or no longer the newest.
+      if (!complete && !candidate) return open;
+      this.#noteEnd(offers.cancel(open.offer, 'the line offers it no more'));
+      return undefined;
+    }
+    const reason = outlook?.wait;
+    if (!reason || reason === 'stale' || reason === 'download') return open;
+    if (!withdraws(reason, open.state)) return open;
+    this.#noteEnd(offers.cancel(open.offer, reason));
+    return undefined;
+  }
+
+  /** What stands between a device and the release that it could have; undefined when there is none. */
+  outlook(device: RegisteredDevice): Outlook | 'no way' | undefined {
+    const { candidate, noWay } = this.#prospect(device);
+    if (!candidate) return noWay ? 'no way' : undefined;
+    return this.#outlook(device, candidate, false);
   }
 
   #outlook(device: RegisteredDevice, { release, judged }: Candidate, asked: boolean): Outlook {
     const { decisions, offers, releases, staleInstall, clock, hour } = this.#parts;
     const { digest } = release;
     const line = releases.line(release.line);
-    const consent = decisions.stands('consent', device.id, digest);
-    // T18: a stale proof needs the owner's word, or the owner's setting.
+    // For a stale proof (T18) and a new owner (T02) a word said for every release is too old a word.
+    const toThis = decisions.standsFor('consent', device.id, digest);
     const stale = judged.freshness.kind === 'stale';
-    if (stale && (staleInstall === 'never' || (staleInstall === 'consent' && !consent)))
+    if (stale && (staleInstall === 'never' || (staleInstall === 'consent' && !toThis)))
       return { release, wait: 'stale' };
     const decision = decide({
       policy: decisions.policy(device.group),
       release,
-      newOwner: line !== undefined && line.owner !== line.agreedOwner,
-      consent,
+      newOwner: line !== undefined && line.owner !== line.agreedOwner && !toThis,
+      consent: decisions.stands('consent', device.id, digest),
       vetoed: decisions.stands('veto', device.id, digest),
       optedOut: decisions.stands('opt-out', device.id, digest),
       postponedUntil: decisions.postponedUntil(device.id, digest),
@@ -120,118 +198,72 @@ export class Campaign {
   }
 
   /** The release that the first of the device's lines offers it (T16), if it was verified here. */
-  #candidate(device: RegisteredDevice): Candidate | undefined {
+  #prospect(device: RegisteredDevice): Prospect {
     const confirmed = confirmedOf(device);
+    let noWay = false;
+    let complete = true;
     for (const follower of this.#parts.followers) {
       for (const [position, followed] of follower.lines.entries()) {
         if (!isCompatible(followed, device)) continue;
         const judged = follower.judged(position);
         const offer = judged && offerOf(judged.proven.value, confirmed, {});
-        if (!judged || !offer || offer === 'no way') continue;
-        const release = this.#parts.releases.release(hex(offer.digest));
-        if (release) return { release, judged, follower };
+        if (!judged) complete = false;
+        else if (offer === 'no way') noWay = true;
+        else if (offer) {
+          const release = this.#parts.releases.release(hex(offer.digest));
+          if (release) return { candidate: { release, judged, follower }, noWay, complete };
+          complete = false;
+        }
       }
     }
-    return undefined;
+    return { candidate: undefined, noWay, complete };
   }
 
-  async #stored({ release, follower }: Candidate): Promise<boolean> {
-    const { repository, releases, events } = this.#parts;
-    if (release.stored && (await repository.has(release.sha256))) return true;
-    const { line, digest, sha256 } = release;
-    events.add({ step: 'download', line, digest, detail: `${release.size} bytes` });
-    try {
-      const sources = follower.nodes().map((node) => node.image(fromHex(sha256)));
-      await repository.fetch(release, sources, this.#needed());
-      releases.markStored(sha256, true);
-      events.add({ step: 'stored', line, digest, detail: `image ${sha256} verified` });
-      return true;
-    } catch (error) {
-      const code = codeOf(error);
-      if (!code) throw error;
-      events.add({ step: 'download', line, digest, detail: `failed: ${code}` });
-      return false;
-    }
-  }
-
-  /** Images that must not make room: what devices run, what they ran before, and what is on offer. */
-  #needed(): ReadonlySet<string> {
-    const { devices, offers, releases } = this.#parts;
-    const needed = new Set<string>();
-    for (const device of devices.list()) {
-      if (device.current) needed.add(device.current.sha256);
-      const [last, before] = offers.list(device.id).filter(({ state }) => state === 'installed');
-      for (const offer of [last, before, offers.open(device.id)]) {
-        const release = offer && releases.release(offer.digest);
-        if (release) needed.add(release.sha256);
-      }
-    }
-    return needed;
-  }
-
-  async #offer(device: RegisteredDevice, release: StoredRelease, mode: OfferMode): Promise<void> {
+  #offer(device: RegisteredDevice, release: StoredRelease, mode: OfferMode): void {
     const { offers, events } = this.#parts;
     const { digest, line } = release;
-    events.add({
-      step: 'compatible',
-      device: device.id,
-      line,
-      digest,
-      detail: `${device.model} ${device.hardware}`,
-    });
+    const about = { device: device.id, line, digest };
+    events.add({ step: 'compatible', ...about, detail: `${device.model} ${device.hardware}` });
     const offer = offers.make(device.id, digest, mode);
-    events.add({
-      step: 'offer',
-      device: device.id,
-      line,
-      digest,
-      detail: `${mode}, attempt ${offer.attempt}`,
+    events.add({ step: 'offer', ...about, detail: `${mode}, attempt ${offer.attempt}` });
+    this.#changed.add(device.id);
+  }
+
+  /** The owner takes an offer back, and does not want that release on that device. Errors: GATEWAY_OFFER_UNKNOWN. */
+  cancel(id: string): StoredOffer {
+    const { offers, decisions } = this.#parts;
+    let cancelled: StoredOffer | undefined;
+    this.#commit(() => {
+      cancelled = offers.cancel(id);
+      const { device, digest, state } = cancelled;
+      if (state !== 'cancelled') return;
+      decisions.say('veto', device, digest);
+      this.#noteEnd(cancelled);
     });
-    await this.#publish(offer);
+    return cancelled as StoredOffer;
   }
 
-  async #publish(offer: StoredOffer): Promise<void> {
-    const release = this.#parts.releases.release(offer.digest);
-    if (!release) return;
-    await this.#parts.downlink.publish(
-      offer.device,
-      'offer',
-      encodePayload(this.#payload(offer, release)),
-      { retain: true },
-    );
-  }
-
-  #payload(offer: StoredOffer, release: StoredRelease): Offer {
-    const [author = '', vendor = '', cls = '', track = ''] = release.line.split('/');
-    const line = { author: fromHex(author), vendor: fromHex(vendor), class: fromHex(cls), track };
-    return {
-      offer: offer.offer,
-      mode: offer.mode,
-      line: release.line,
-      digest: release.digest,
-      sequence: String(release.sequence),
-      version: release.version,
-      urgency: release.urgency,
-      size: release.size,
-      sha256: release.sha256,
-      nonce: offer.nonce,
-      proof: latestPath(line),
-      envelope: releasePath(fromHex(release.digest)),
-      image: imagePath(fromHex(release.sha256)),
-      time: offer.made,
-    };
-  }
-
-  /** An attempt ended: the retained offer goes, and the device is looked at again. */
-  async ended(offer: StoredOffer): Promise<void> {
-    await this.#parts.downlink.publish(offer.device, 'offer', '', { retain: true });
-    const { events } = this.#parts;
-    events.add({
-      step: 'status',
-      device: offer.device,
-      digest: offer.digest,
-      detail: `${offer.state} ${offer.detail}`.trim(),
+  /** An attempt ended as the device said: its retained offer goes, and it is looked at again; so are those that waited. */
+  ended(offer: StoredOffer): void {
+    const { devices, decisions } = this.#parts;
+    this.#commit(() => {
+      this.#noteEnd(offer);
+      this.#review(offer.device, false);
     });
+    const group = devices.get(offer.device)?.group;
+    if (group !== undefined && decisions.policy(group).phase) this.reviewSoon();
+  }
+
+  /** The device is a stranger from now on. */
+  revoked(id: string): void {
+    const open = this.#parts.offers.open(id);
+    if (!open) return;
+    this.#commit(() => this.#noteEnd(this.#parts.offers.cancel(open.offer, 'revoked')));
+  }
+
+  #noteEnd({ device, digest, state, detail }: StoredOffer): void {
+    this.#parts.events.add({ step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
+    this.#changed.add(device);
   }
 
   /** What a device says of itself. */
@@ -240,8 +272,7 @@ export class Campaign {
   }
 }
 
-function confirmedOf(device: RegisteredDevice): Confirmed | null {
-  const { current } = device;
+function confirmedOf({ current }: RegisteredDevice): Confirmed | null {
   return current && { sequence: BigInt(current.sequence), digest: fromHex(current.digest, 32) };
 }
 

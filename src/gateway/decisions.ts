@@ -38,6 +38,14 @@ export class Decisions {
     return this.#rows(word, device, digest).length > 0;
   }
 
+  /** Whether the word stands for this very release, not for all. */
+  standsFor(word: Word, device: string, digest: string): boolean {
+    const row = this.#database
+      .prepare('SELECT 1 FROM decision WHERE word = ? AND device IN (?, ?) AND digest = ?')
+      .get(word, device, ALL, digest);
+    return row !== undefined;
+  }
+
   /** The latest time until which this is postponed; null: it is not. */
   postponedUntil(device: string, digest: string): number | null {
     const times = this.#rows('postpone', device, digest).map((row) => Number(row['until'] ?? 0));

@@ -1,7 +1,7 @@
 /** The devices that the owner enrolled here: who they are, by key, and what they run. */
 import type { Hello } from '../api/downlink.ts';
 import type { PublicKey } from '../crypto/key.ts';
-import type { Database } from '../database.ts';
+import { transaction, type Database } from '../database.ts';
 import { check, fail } from '../errors.ts';
 
 export interface RunningRelease {
@@ -24,8 +24,10 @@ export interface RegisteredDevice {
   readonly mac: string | null;
   readonly group: string;
   readonly status: 'active' | 'revoked';
-  /** Null before its first release. */
+  /** Null before its first release, and before it said anything. */
   readonly current: RunningRelease | null;
+  /** It has said what it runs: before that nothing can be offered to it. */
+  readonly known: boolean;
   readonly battery: number | null;
   /** POSIX seconds. */
   readonly lastSeen: number | null;
@@ -50,6 +52,8 @@ export class Devices {
   readonly #revoked = new Set<(id: string) => void>();
   // TLS asks for a key synchronously, and for each handshake.
   readonly #psk = new Map<string, Uint8Array>();
+  // Every message moves it: kept here, written now and then.
+  readonly #lastSeen = new Map<string, number>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -78,7 +82,7 @@ export class Devices {
 
   get(id: string): RegisteredDevice | undefined {
     const row = this.#database.prepare('SELECT * FROM device WHERE id = ?').get(id);
-    return row && deviceOf(row);
+    return row && this.#deviceOf(row);
   }
 
   /** Errors: GATEWAY_DEVICE_UNKNOWN. */
@@ -87,7 +91,16 @@ export class Devices {
   }
 
   list(): readonly RegisteredDevice[] {
-    return this.#database.prepare('SELECT * FROM device ORDER BY id').all().map(deviceOf);
+    const rows = this.#database.prepare('SELECT * FROM device ORDER BY id').all();
+    return rows.map((row) => this.#deviceOf(row));
+  }
+
+  /** Ids of the active devices. */
+  active(): readonly string[] {
+    return this.#database
+      .prepare(`SELECT id FROM device WHERE status = 'active' ORDER BY id`)
+      .all()
+      .map((row) => row['id'] as string);
   }
 
   /** The pre-shared key of an active device; synchronous, from memory. */
@@ -110,23 +123,43 @@ export class Devices {
 
   /** What the device says that it is and runs. Type, model and hardware stand as enrolled: a word changes no hardware. */
   heard(id: string, hello: Hello, now: number): void {
+    const { digest, sequence, version, sha256, battery = null } = hello;
+    this.seen(id, now);
+    const device = this.need(id);
+    const { current } = device;
+    const same =
+      (current?.digest ?? '') === digest &&
+      (!current || (current.sequence === sequence && current.version === version)) &&
+      (current?.sha256 ?? sha256) === sha256;
+    // Most say the same again: nothing to write.
+    if (device.known && same && device.battery === battery) return;
     this.#database
       .prepare(
-        `UPDATE device SET digest = ?, sequence = ?, version = ?, sha256 = ?, battery = ?, last_seen = ? WHERE id = ?`,
+        `UPDATE device SET digest = ?, sequence = ?, version = ?, sha256 = ?, battery = ?, known = 1 WHERE id = ?`,
       )
-      .run(
-        hello.digest,
-        hello.sequence,
-        hello.version,
-        hello.sha256,
-        hello.battery ?? null,
-        now,
-        id,
-      );
+      .run(digest, sequence, version, sha256, battery, id);
   }
 
+  /** It said that it installed this release. */
+  runs(id: string, { digest, sequence, version, sha256 }: RunningRelease): void {
+    this.#database
+      .prepare('UPDATE device SET digest = ?, sequence = ?, version = ?, sha256 = ? WHERE id = ?')
+      .run(digest, sequence, version, sha256, id);
+  }
+
+  /** In memory; `flush` writes it down. */
   seen(id: string, now: number): void {
-    this.#database.prepare('UPDATE device SET last_seen = ? WHERE id = ?').run(now, id);
+    this.#lastSeen.set(id, now);
+  }
+
+  /** Writes down when each device was seen last. */
+  flush(): void {
+    if (this.#lastSeen.size === 0) return;
+    const statement = this.#database.prepare('UPDATE device SET last_seen = ? WHERE id = ?');
+    transaction(this.#database, () => {
+      for (const [id, now] of this.#lastSeen) statement.run(now, id);
+    });
+    this.#lastSeen.clear();
   }
 
   /** Errors: GATEWAY_DEVICE_UNKNOWN. */
@@ -155,9 +188,13 @@ export class Devices {
     this.#revoked.add(listener);
     return () => void this.#revoked.delete(listener);
   }
+
+  #deviceOf(row: Row): RegisteredDevice {
+    return deviceOf(row, this.#lastSeen.get(row['id'] as string));
+  }
 }
 
-function deviceOf(row: Row): RegisteredDevice {
+function deviceOf(row: Row, seen: number | undefined): RegisteredDevice {
   const text = (key: string): string => row[key] as string;
   return {
     id: text('id'),
@@ -179,7 +216,8 @@ function deviceOf(row: Row): RegisteredDevice {
             sha256: text('sha256'),
           },
     battery: row['battery'] as number | null,
-    lastSeen: row['last_seen'] as number | null,
+    known: row['known'] === 1,
+    lastSeen: seen ?? (row['last_seen'] as number | null),
     vendorClaim: row['vendor_claim'] as string | null,
   };
 }

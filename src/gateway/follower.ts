@@ -1,17 +1,19 @@
 /** Follows the owner's lines: asks several nodes, believes none of them, and keeps what `trust/` accepts. */
 import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
-import { check, codeOf, FirmamentError } from '../errors.ts';
+import { check, codeOf, fail } from '../errors.ts';
 import { followPolicies, type PinnedRoot } from '../reader/follow-policies.ts';
 import type { NodeAccess } from '../reader/nodes.ts';
 import { lineText } from '../registry/line.ts';
 import type { Root } from '../registry/root.ts';
 import { acceptProof, readOffered, type JudgedLine } from '../trust/accept.ts';
 import { freshnessText, judgeAge } from '../trust/freshness.ts';
-import { verifyProof } from '../trust/proof.ts';
+import { anchoredChain } from '../trust/links.ts';
+import { verifyProof, type ProvenLine } from '../trust/proof.ts';
 import { firstState, type Provision, type TrustState } from '../trust/state.ts';
 import type { FollowedByOwner, NetworkConfig } from './config.ts';
 import type { Events } from './events.ts';
+import type { GatewayFaultPoint } from './fault.ts';
 import type { Releases, StoredRelease } from './releases.ts';
 
 export interface FollowerParts {
@@ -22,15 +24,23 @@ export interface FollowerParts {
   readonly nodes: (root: Root) => readonly NodeAccess[];
   readonly staleInstall: Provision['staleInstall'];
   readonly clock: Clock;
+  readonly faultPoint?: GatewayFaultPoint | undefined;
 }
 
 /** Seconds for which a node whose answer was refused, or that did not answer, is asked last. */
 const DISTRUST = 900;
 const UNREACHABLE = 30;
+// Each answer brings one link at least, and no line has more than this many.
+const MAX_ROUNDS = 512;
+const NO_NODE_FAULT = /^(?:DATABASE|DEVICE_STORAGE|GATEWAY)_/;
 
 export class Follower {
   readonly #parts: FollowerParts;
   readonly #asideUntil = new Map<string, number>();
+  /** The last accepted proof of each line, checked; in the order of the lines. */
+  readonly #proven: (ProvenLine | undefined)[] = [];
+  /** Releases of a form that no gateway offers: not fetched again. */
+  readonly #unsupported = new Set<string>();
   #root: Root;
   #state: TrustState;
   #turn = 0;
@@ -42,7 +52,11 @@ export class Follower {
     // A root that the owner configured anew stands above an older one that was kept.
     const newer = stored && stored.root.policy.version >= network.root.policy.version;
     this.#root = newer ? stored.root : network.root;
-    this.#state = stored?.state ?? firstState(this.#provision(), clock() - 1);
+    const first = firstState(this.#provision(), clock() - 1);
+    this.#state = stored
+      ? inOrderOf(this.#lineTexts(), stored.lines, stored.state, network)
+      : first;
+    this.#proven = this.lines.map((_, position) => this.#provenBefore(position));
   }
 
   get root(): Root {
@@ -51,6 +65,10 @@ export class Follower {
 
   get lines(): readonly FollowedByOwner[] {
     return this.#parts.network.lines;
+  }
+
+  #lineTexts(): readonly string[] {
+    return this.lines.map(({ line }) => lineText(line));
   }
 
   #provision(): Provision {
@@ -62,58 +80,88 @@ export class Follower {
     };
   }
 
-  /** One round over every line. Never throws for what a node did. */
+  /** One round over every line. Never throws for what a node did; one round at a time. */
   async poll(): Promise<void> {
-    for (const position of this.lines.keys()) await this.#pollLine(position);
+    const down = new Set<string>();
+    for (const position of this.lines.keys()) {
+      try {
+        await this.#pollLine(position, down);
+      } catch (error) {
+        // Our own fault, or a release that can't be offered: the other lines go on.
+        const code = codeOf(error);
+        if (!code || code.startsWith('DATABASE_')) throw error;
+        this.#event('refused', position, code);
+      }
+    }
   }
 
   /** What is known of a line from the last accepted proof, judged by now's clock; undefined before the first. */
   judged(position: number): JudgedLine | undefined {
     const followed = this.lines[position];
-    const stored = followed && this.#parts.releases.line(lineText(followed.line));
+    const proven = this.#proven[position];
     const chain = this.#state.chains[position];
-    if (!followed || !stored || !chain) return undefined;
-    const proven = verifyProof(this.#root, followed.line, stored.proof);
-    const { freshness } = judgeAge(
-      this.#root.policy,
-      proven,
-      this.#parts.clock(),
-      this.#state.floor,
-    );
+    if (!followed || !proven || !chain) return undefined;
+    const { policy } = this.#root;
+    const { freshness } = judgeAge(policy, proven, this.#parts.clock(), this.#state.floor);
     return { followed: { line: followed.line, anchor: followed.anchor }, proven, freshness, chain };
   }
 
-  async #pollLine(position: number): Promise<void> {
+  // A proof of before the root that is in force now, or of other days' anchors, says nothing any more.
+  #provenBefore(position: number): ProvenLine | undefined {
+    const followed = this.lines[position];
+    const stored = followed && this.#parts.releases.line(lineText(followed.line));
+    if (!stored) return undefined;
+    try {
+      return verifyProof(this.#root, followed.line, stored.proof);
+    } catch (error) {
+      if (codeOf(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #pollLine(position: number, down: Set<string>): Promise<void> {
     let stale = false;
     for (const node of this.#order()) {
+      if (down.has(node.name)) continue;
       try {
         const judged = await this.#ask(node, position);
         await this.#takeReleases(node, judged);
         if (judged.freshness.kind === 'fresh') return;
         stale = true;
       } catch (error) {
-        this.#note(node, position, error);
+        if (this.#note(node, position, error) === 'unreachable') down.add(node.name);
       }
     }
     if (!stale) this.#event('node', position, 'no node gave an answer that holds');
   }
 
   async #ask(node: NodeAccess, position: number): Promise<JudgedLine> {
+    let judged = await this.#askOnce(node, position);
+    // T02: a proof carries only so many links; the rest follows where the chain ends now.
+    for (let round = 0; judged.proven.links.length > 0 && round < MAX_ROUNDS; round++)
+      judged = await this.#askOnce(node, position);
+    return judged;
+  }
+
+  async #askOnce(node: NodeAccess, position: number): Promise<JudgedLine> {
     const { releases, events, clock } = this.#parts;
-    const followed = this.lines[position];
-    check(followed !== undefined, 'TRUST_UNPROVISIONED');
-    const proof = await node.latest(followed.line, this.#state.chains[position]?.count ?? 0);
+    const { line } = this.lines[position] ?? fail('TRUST_UNPROVISIONED');
+    const linksKnown = this.#state.chains[position]?.count ?? 0;
+    const proof = await node.latest(line, linksKnown);
     await followPolicies(this.#pinned(), node, proof);
     const { judged, state } = acceptProof(this.#provision(), this.#state, position, proof, clock());
-    const before = releases.line(lineText(followed.line));
+    const before = releases.line(lineText(line));
     const freshness = freshnessText(judged.freshness);
     const owner = hex(judged.chain.owner);
-    releases.saveProof(this.#root, state, followed.line, proof, { owner, freshness, now: clock() });
+    const memory = { root: this.#root, state, lines: this.#lineTexts() };
+    releases.saveProof(memory, line, proof, { owner, freshness, now: clock(), linksKnown });
+    this.#parts.faultPoint?.('proof.saved');
     this.#state = state;
-    if (before?.owner !== undefined && before.owner !== owner)
+    this.#proven[position] = judged.proven;
+    if (before && before.owner !== owner)
       events.add({
         step: 'verified',
-        line: lineText(followed.line),
+        line: lineText(line),
         detail: `the line changed hands, to author ${owner}`,
       });
     return judged;
@@ -125,9 +173,11 @@ export class Follower {
       get root() {
         return current();
       },
-      advance: async (next) => {
-        this.#parts.releases.saveNetwork(next, this.#state);
-        this.#root = next;
+      advance: async (root) => {
+        this.#parts.releases.saveNetwork({ root, state: this.#state, lines: this.#lineTexts() });
+        this.#root = root;
+        for (const position of this.lines.keys())
+          this.#proven[position] = this.#provenBefore(position);
       },
     };
   }
@@ -136,19 +186,16 @@ export class Follower {
   async #takeReleases(node: NodeAccess, judged: JudgedLine): Promise<void> {
     const { newest } = judged.proven.value;
     const digests = newest ? [newest.digest, ...(newest.via ? [newest.via] : [])] : [];
+    const { releases, events, clock } = this.#parts;
     for (const digest of digests) {
-      if (this.#parts.releases.release(hex(digest))) continue;
+      const name = hex(digest);
+      if (releases.release(name) || this.#unsupported.has(name)) continue;
       const line = lineText(judged.followed.line);
-      this.#parts.events.add({
-        step: 'announcement',
-        line,
-        digest: hex(digest),
-        detail: `from ${node.name}`,
-      });
+      events.add({ step: 'announcement', line, digest: name, detail: `from ${node.name}` });
       const envelope = await node.release(judged.followed.line, digest);
       const release = this.#read(judged, envelope, digest);
-      this.#parts.releases.saveRelease(release, this.#parts.clock());
-      this.#parts.events.add({
+      releases.saveRelease(release, clock());
+      events.add({
         step: 'verified',
         line,
         digest: release.digest,
@@ -162,12 +209,14 @@ export class Follower {
     envelope: Uint8Array,
     digest: Uint8Array,
   ): Omit<StoredRelease, 'stored'> {
+    // T28: what is announced is nothing until its author's signature and the line's proof hold for it.
     const release = readOffered(judged, envelope, digest);
     const [image, ...others] = release.envelope.manifest.images.filter(
       ({ componentIndex }) => componentIndex === 0,
     );
     const single =
       image !== undefined && others.every((other) => hex(other.digest) === hex(image.digest));
+    if (!single || image.size === undefined) this.#unsupported.add(hex(digest));
     check(single && image.size !== undefined, 'GATEWAY_RELEASE_UNSUPPORTED');
     return {
       digest: hex(release.digest),
@@ -196,18 +245,39 @@ export class Follower {
     return this.#order();
   }
 
+  /** A node gave an image that is not the one: it is asked last for a while. */
+  distrust(name: string): void {
+    this.#asideUntil.set(name, this.#parts.clock() + DISTRUST);
+  }
+
   // One that can't be reached says nothing; one whose answer is refused lied, or is behind.
-  #note(node: NodeAccess, position: number, error: unknown): void {
+  #note(node: NodeAccess, position: number, error: unknown): 'unreachable' | 'refused' {
     const code = codeOf(error);
-    if (!(error instanceof FirmamentError) || !code) throw error;
+    if (!(error instanceof Error) || !code || NO_NODE_FAULT.test(code)) throw error;
     const unreachable = /^(NET|NODE)_/.test(code);
     this.#asideUntil.set(node.name, this.#parts.clock() + (unreachable ? UNREACHABLE : DISTRUST));
     if (unreachable) this.#event('node', position, `${node.name}: ${code}`);
     else this.#event('refused', position, `${node.name}: ${code}: ${error.message}`);
+    return unreachable ? 'unreachable' : 'refused';
   }
 
   #event(step: 'node' | 'refused', position: number, detail: string): void {
     const followed = this.lines[position];
     this.#parts.events.add({ step, ...(followed && { line: lineText(followed.line) }), detail });
   }
+}
+
+/** The lists of a state, which go by position, in the order of today's lines; a line that is new begins at its anchor. */
+function inOrderOf(
+  lines: readonly string[],
+  before: readonly string[],
+  state: TrustState,
+  { lines: followed }: NetworkConfig,
+): TrustState {
+  const places = lines.map((text) => before.indexOf(text));
+  return {
+    ...state,
+    chains: followed.map(({ anchor }, i) => state.chains[places[i] ?? -1] ?? anchoredChain(anchor)),
+    lowest: places.map((place) => state.lowest[place] ?? 0n),
+  };
 }

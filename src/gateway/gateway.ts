@@ -1,46 +1,45 @@
 /** One gateway, put together from its configuration: the only place that knows all its parts. */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { encodePayload, type GatewayTime } from '../api/downlink.ts';
 import { formatBundle } from '../api/enrolment.ts';
 import { httpStatus } from '../api/status.ts';
+import { fromHex, hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
-import { check, codeOf } from '../errors.ts';
+import { check, codeOf, fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
+import { createRateLimiter } from '../net/limits.ts';
 import { createServer, type Server } from '../net/server.ts';
-import type { TlsCredentials } from '../net/tls.ts';
 import { retrievalNodes } from '../reader/nodes.ts';
+import { lineText } from '../registry/line.ts';
 import { nodesOf } from '../registry/policy.ts';
+import type { Root } from '../registry/root.ts';
+import { Announcer } from './announcer.ts';
 import { apiRoutes } from './api-routes.ts';
-import { openAuthority } from './authority.ts';
+import { openAuthority, type Authority } from './authority.ts';
 import { openEmbeddedBroker, type EmbeddedBroker } from './broker.ts';
 import { Campaign } from './campaign.ts';
-import type { GatewayConfig, Listener, NetworkConfig } from './config.ts';
-import { Decisions } from './decisions.ts';
-import { Devices } from './devices.ts';
-import type { Downlink } from './downlink-port.ts';
-import { EnrolmentCodes } from './enrolment-codes.ts';
+import type { GatewayConfig, Listener } from './config.ts';
+import type { Devices } from './devices.ts';
+import { Downloads } from './downloads.ts';
 import { enrolmentRoutes } from './enrolment-routes.ts';
-import { Events } from './events.ts';
-import { openExternalBroker } from './external-broker.ts';
+import { openExternalBroker, type ExternalBroker } from './external-broker.ts';
+import type { GatewayFaultPoint } from './fault.ts';
 import { firmwareRoutes } from './firmware-routes.ts';
 import { Follower } from './follower.ts';
+import { take } from './inbox.ts';
+import { openKept } from './kept.ts';
 import { openGatewayClock } from './kernel-clock.ts';
-import { take, type InboxParts } from './inbox.ts';
-import { Offers } from './offers.ts';
-import { Releases } from './releases.ts';
-import { openRepository } from './repository.ts';
+import { openLoops, shared, within } from './loops.ts';
 import { openSntp } from './sntp.ts';
-import { openState } from './state.ts';
 
 export interface GatewayOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The hour of the day, 0 to 23, where the gateway is. */
   readonly hour?: () => number;
+  readonly faultPoint?: GatewayFaultPoint;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -50,15 +49,18 @@ export interface Gateway extends AsyncDisposable {
   readonly mqtt: number | undefined;
   /** SHA-256 of the gateway's root certificate, hex. */
   readonly rootHash: string;
-  /** One round over all lines and devices. */
+  /** One round over all lines, devices and the images that they need (as far as these come soon). */
   poll(): Promise<void>;
 }
 
 /** How often devices are looked at again: windows open, postponements end. Milliseconds. */
 const REVIEW_MS = 30_000;
-
-/** How often online devices are told the time. Milliseconds. */
+/** How long whoever asks for a round waits for images. Milliseconds. */
+const DOWNLOAD_MS = 20_000;
 const TIME_MS = 3_600_000;
+const RENEWAL_MS = 6 * 3_600_000;
+// Of the event log, for one device.
+const ENTRIES = { perSecond: 0.05, burst: 100 };
 
 /**
  * Starts a gateway; it listens when this resolves, whether any node can be reached or not.
@@ -68,9 +70,8 @@ export async function startGateway(
   config: GatewayConfig,
   options: GatewayOptions,
 ): Promise<Gateway> {
-  const { clock, logger, hour = () => new Date(clock() * 1000).getHours() } = options;
+  const { clock, logger, faultPoint, hour = () => new Date(clock() * 1000).getHours() } = options;
   await using cleanup = new AsyncDisposableStack();
-  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const token = readToken(config.tokenFile);
   const authority = await openAuthority({
@@ -79,130 +80,119 @@ export async function startGateway(
     hosts: config.hosts,
     clock,
   });
-  const database = cleanup.use(openState(join(config.data, 'gateway.db')));
-  const devices = new Devices(database);
-  const events = new Events(database, clock);
-  const releases = new Releases(database);
-  const offers = new Offers(database, clock, random);
-  const decisions = new Decisions(database, config.groups);
-  const repository = await openRepository({
-    directory: join(config.data, 'images'),
-    limit: config.storage,
-  });
+  const kept = cleanup.use(await openKept(config, clock));
+  const { devices, events, releases } = kept;
+  const { staleInstall } = config;
   const followers = config.networks.map((network) => {
     const client = cleanup.use(createClient({ pins: (origin) => pinOf(follower.root, origin) }));
-    const follower = openFollower(network, client);
-    return follower;
-  });
-  function openFollower(network: NetworkConfig, client: ReturnType<typeof createClient>): Follower {
-    const nodes = (root: Parameters<typeof retrievalNodes>[0]): ReturnType<typeof retrievalNodes> =>
+    const nodes = (root: Root): ReturnType<typeof retrievalNodes> =>
       retrievalNodes(root, client, config.name);
-    return new Follower({
+    const follower: Follower = new Follower({
       network,
       releases,
       events,
       nodes,
-      staleInstall: config.staleInstall,
+      staleInstall,
       clock,
+      faultPoint,
     });
-  }
+    return follower;
+  });
+  const networks = new Map(
+    config.networks.flatMap(({ root, lines }) =>
+      lines.map(({ line }) => [lineText(line), hex(root.networkId)] as const),
+    ),
+  );
 
-  const downlink = cleanup.use(await openDownlink());
-  async function openDownlink(): Promise<
-    Downlink & Partial<Pick<EmbeddedBroker, 'port' | 'replaceCertificate'>>
-  > {
-    const { broker } = config;
-    if (broker.kind === 'external')
-      return openExternalBroker({ broker, name: config.name, devices, logger });
-    const { host, port } = broker.listen;
-    return openEmbeddedBroker({
-      host,
-      port,
-      tls: authority.server,
-      rootPem: authority.rootPem,
-      devices,
+  const downlink = cleanup.use(await openDownlink(config, authority, devices, logger));
+  const downloads = cleanup.use(
+    new Downloads({
+      ...kept,
       logger,
-    });
-  }
-
-  const { staleInstall } = config;
+      clock,
+      faultPoint,
+      sources: ({ sha256 }, follower) =>
+        follower.nodes().map((node) => node.image(fromHex(sha256))),
+    }),
+  );
+  await downloads.check();
+  const announcer = new Announcer({ ...kept, downlink, logger });
   const campaign = new Campaign({
+    ...kept,
     followers,
-    devices,
-    releases,
-    repository,
-    offers,
-    decisions,
-    events,
-    downlink,
+    downloads,
+    announcer,
     staleInstall,
     clock,
     hour,
+    logger,
+    faultPoint,
   });
-  const inbox: InboxParts = { devices, offers, releases, campaign, events, clock, logger };
-  const gatewayClock = cleanup.use(openGatewayClock(clock, config.sntp?.clock ?? 'kernel'));
-  const time = (): GatewayTime => gatewayClock.now();
-  if (config.sntp) {
-    cleanup.use(
-      await openSntp({
-        ...config.sntp.listen,
-        milliseconds: () => Date.now(),
-        synchronised: () => time().synchronised,
-      }),
+  downloads.onStored(() => campaign.reviewSoon());
+  cleanup.defer(devices.onRevoked((device) => campaign.revoked(device)));
+  const time = await openTime(config, clock, cleanup);
+  const background = (work: Promise<unknown>): void => {
+    work.catch((error: unknown) =>
+      logger.warn('a device was not told', { code: codeOf(error), error }),
     );
-  }
-  const logFailure = (error: unknown): void =>
-    logger.error('a part of the gateway failed', { code: codeOf(error), error });
-  const background = (work: Promise<unknown>): void => void work.catch(logFailure);
+  };
   const tellTime = (device: string): void =>
     background(downlink.publish(device, 'time', encodePayload(time()), { retain: false }));
+  const entries = createRateLimiter(ENTRIES, () => performance.now());
+  const networkOf = (line: string): string | undefined => networks.get(line);
+  const inbox = {
+    ...kept,
+    campaign,
+    downloads,
+    clock,
+    logger,
+    networkOf,
+    entries,
+    faultPoint,
+  };
   downlink.listen({
-    message: (device, channel, payload) => {
-      background(take(inbox, device, channel, payload));
-      // On connecting it would come before the device has subscribed.
-      if (channel === 'hello') tellTime(device);
+    message: (device, channel, payload) => take(inbox, device, channel, payload),
+    connected: (device) => {
+      devices.seen(device, clock());
+      tellTime(device);
     },
-    connected: (device) => devices.seen(device, clock()),
     disconnected: (device) => devices.seen(device, clock()),
   });
 
-  const https = cleanup.use(listener(config.https));
-  function listener({ host, port }: Listener): Server {
-    return createServer({ tls: authority.server, host, port, status: httpStatus, logger });
-  }
-  const codes = new EnrolmentCodes(database, clock, random);
+  const https = cleanup.use(server(config.https, authority, logger));
   const addresses = { mqtt: '', https: '' };
   enrolmentRoutes(https.app, {
+    ...kept,
     authority,
-    codes,
-    devices,
     clock,
-    random,
     addresses,
     onEnrolled: (device) => events.add({ step: 'device', device, detail: 'enrolled' }),
   });
-  firmwareRoutes(https.app, { releases, repository, time });
+  firmwareRoutes(https.app, { ...kept, time });
   const httpsPort = await https.listen();
   const host = config.hosts[0] ?? config.https.host;
   addresses.https = `${host}:${httpsPort}`;
   addresses.mqtt =
     config.broker.kind === 'embedded'
-      ? `${host}:${downlink.port ?? 0}`
+      ? `${host}:${portOf(downlink) ?? 0}`
       : config.broker.url.slice('mqtts://'.length);
 
+  const round = shared(async () => {
+    // One network that can't be reached holds up no other.
+    const polls = await Promise.allSettled(followers.map((follower) => follower.poll()));
+    await campaign.reviewAll();
+    for (const each of polls) if (each.status === 'rejected') throw each.reason;
+  });
   const poll = async (): Promise<void> => {
-    for (const follower of followers) await follower.poll();
+    await round();
+    await within(DOWNLOAD_MS, downloads.idle());
     await campaign.reviewAll();
   };
-  const api = cleanup.use(listener(config.api));
+  const api = cleanup.use(server(config.api, authority, logger));
   apiRoutes(api.app, {
+    ...kept,
     name: config.name,
     token,
-    devices,
-    offers,
-    releases,
-    decisions,
-    events,
     campaign,
     downlink,
     followers,
@@ -210,70 +200,96 @@ export async function startGateway(
     enrol: (model) =>
       formatBundle({
         gateway: addresses.https,
-        code: codes.make(model, config.codeLifetime),
+        code: kept.codes.make(model, config.codeLifetime),
         rootHash: authority.rootHash,
         ...(model !== null && { model }),
         ...(config.wifi && { wifi: config.wifi }),
       }),
   });
   const apiPort = await api.listen();
-  await campaign.republish();
+  announcer.tellAll();
 
-  const everyDevice = (work: (device: string) => void): void => {
-    for (const { id } of devices.list()) if (downlink.online(id)) work(id);
-  };
-  const renewed = (server: TlsCredentials): void => {
-    https.replaceCertificate(server);
-    api.replaceCertificate(server);
-    downlink.replaceCertificate?.(server);
-  };
-  const stop = new AbortController();
-  const loops = [
-    every(config.poll * 1000, stop.signal, poll, true),
-    every(REVIEW_MS, stop.signal, () => campaign.reviewAll(), false),
-    every(TIME_MS, stop.signal, async () => everyDevice(tellTime), false),
-    authority.keepRenewed({ renewed, failed: logFailure }, stop.signal),
-  ];
-  for (const loop of loops) background(loop);
-  cleanup.defer(async () => {
-    stop.abort();
-    await Promise.allSettled(loops);
+  const loops = cleanup.use(openLoops(logger));
+  loops.every(config.poll * 1000, round, true);
+  loops.every(REVIEW_MS, async () => {
+    devices.flush();
+    await campaign.reviewAll();
+  });
+  loops.every(TIME_MS, () => {
+    for (const id of devices.active()) if (downlink.online(id)) tellTime(id);
+  });
+  loops.every(RENEWAL_MS, async () => {
+    if (!(await authority.renew())) return;
+    for (const each of [https, api]) each.replaceCertificate(authority.server);
+    if ('replaceCertificate' in downlink) downlink.replaceCertificate(authority.server);
+    logger.info('the server certificate was renewed');
   });
   logger.info('gateway started', { name: config.name, https: httpsPort, api: apiPort });
   const owned = cleanup.move();
   return {
     https: httpsPort,
     api: apiPort,
-    mqtt: downlink.port,
+    mqtt: portOf(downlink),
     rootHash: authority.rootHash,
     poll,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-function pinOf(root: Parameters<typeof retrievalNodes>[0], origin: string): Uint8Array | undefined {
+async function openDownlink(
+  { broker, name }: GatewayConfig,
+  authority: Authority,
+  devices: Devices,
+  logger: Logger,
+): Promise<EmbeddedBroker | ExternalBroker> {
+  if (broker.kind === 'external') return openExternalBroker({ broker, name, devices, logger });
+  const { host, port } = broker.listen;
+  const { server: tls, rootPem } = authority;
+  return openEmbeddedBroker({ host, port, tls, rootPem, devices, logger });
+}
+
+function portOf(downlink: EmbeddedBroker | ExternalBroker): number | undefined {
+  return 'port' in downlink ? downlink.port : undefined;
+}
+
+async function openTime(
+  { sntp }: GatewayConfig,
+  clock: Clock,
+  cleanup: AsyncDisposableStack,
+): Promise<() => GatewayTime> {
+  const gatewayClock = cleanup.use(openGatewayClock(clock, sntp?.clock ?? 'kernel'));
+  const time = (): GatewayTime => gatewayClock.now();
+  if (sntp)
+    cleanup.use(
+      await openSntp({
+        ...sntp.listen,
+        milliseconds: () => Date.now(),
+        synchronised: () => time().synchronised,
+      }),
+    );
+  return time;
+}
+
+function server({ host, port }: Listener, authority: Authority, logger: Logger): Server {
+  return createServer({ tls: authority.server, host, port, status: httpStatus, logger });
+}
+
+function pinOf(root: Root, origin: string): Uint8Array | undefined {
   return nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
 }
 
-function readToken(path: string): string {
-  const token = readFileSync(path, 'utf8').trim();
+/** Errors: GATEWAY_CONFIG. */
+export function readToken(path: string): string {
+  let token: string;
+  try {
+    token = readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    return fail('GATEWAY_CONFIG', `${path}: the token can not be read`, {}, cause);
+  }
   check(
     token.length >= 16 && token.length <= 512,
     'GATEWAY_CONFIG',
     'the token has 16 to 512 characters',
   );
   return token;
-}
-
-async function every(
-  ms: number,
-  signal: AbortSignal,
-  work: () => Promise<void>,
-  atOnce: boolean,
-): Promise<void> {
-  if (atOnce) await work();
-  while (!signal.aborted) {
-    await sleep(ms, undefined, { signal }).catch(() => undefined);
-    if (!signal.aborted) await work();
-  }
 }

@@ -1,97 +1,125 @@
 /** What devices say: hellos, questions, states of attempts, reports. Who speaks is the session's key, never the payload. */
 import { decodeHello, decodeStatus, type Channel } from '../api/downlink.ts';
-import { hex, text } from '../bytes.ts';
+import { equal, hex, text } from '../bytes.ts';
 import { asMap, asText, asUint } from '../cbor/read.ts';
-import { AUD, COUNTER, CWT_CLAIMS } from '../cose/claims.ts';
+import { AUD, COUNTER, CWT_CLAIMS, HEAD_SIZE, KID } from '../cose/claims.ts';
+import { thumbprint } from '../cose/key.ts';
 import type { Clock } from '../clock.ts';
+import { transaction, type Database } from '../database.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { RateLimiter } from '../net/limits.ts';
 import { readDigest } from '../suit/digest.ts';
 import { parseItem } from '../suit/item.ts';
 import { verifyReport } from '../suit/report.ts';
 import type { Campaign } from './campaign.ts';
 import type { Devices } from './devices.ts';
-import type { Events } from './events.ts';
-import type { Offers } from './offers.ts';
+import type { Downloads } from './downloads.ts';
+import type { EventInput, Events } from './events.ts';
+import type { GatewayFaultPoint } from './fault.ts';
+import { ENDS, type Offers } from './offers.ts';
 import type { Releases } from './releases.ts';
 
 export interface InboxParts {
+  readonly database: Database;
   readonly devices: Devices;
   readonly offers: Offers;
   readonly releases: Releases;
   readonly campaign: Campaign;
+  readonly downloads: Downloads;
   readonly events: Events;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Id of the network (hex) on which a line is. */
+  readonly networkOf: (line: string) => string | undefined;
+  /** Entries of the event log that one device may cause. */
+  readonly entries: RateLimiter;
+  readonly faultPoint?: GatewayFaultPoint | undefined;
 }
 
-const ENDED: readonly string[] = ['installed', 'rolled-back', 'refused'];
+const MAX_REPORT = 16_384;
 
-/** Takes one message. Never throws: a device's nonsense is its own problem. */
-export async function take(
+/**
+ * Takes one message: what it says is on disk when this returns. A device's nonsense is its own problem and throws
+ * nothing; what is our fault is thrown, so that the message is not acknowledged. Errors: DATABASE_*.
+ */
+export function take(
   parts: InboxParts,
   device: string,
   channel: Exclude<Channel, 'offer' | 'time'>,
   payload: Uint8Array,
-): Promise<void> {
+): void {
   try {
-    if (channel === 'hello' || channel === 'ask')
-      await hello(parts, device, payload, channel === 'ask');
-    else if (channel === 'status') await status(parts, device, payload);
-    else report(parts, device, payload);
+    check(parts.devices.get(device)?.status === 'active', 'GATEWAY_DEVICE_UNKNOWN');
+    if (channel === 'report') report(parts, device, payload);
+    else if (channel === 'status') status(parts, device, payload);
+    else {
+      parts.campaign.heard(device, decodeHello(text(payload)));
+      parts.campaign.review(device, channel === 'ask');
+    }
   } catch (error) {
     const code = codeOf(error);
-    if (!code) throw error;
-    parts.logger.warn('a message of a device was refused', { device, channel, code });
-    parts.events.add({ step: 'refused', device, detail: `${channel}: ${code}` });
+    if (!code || code.startsWith('DATABASE_')) throw error;
+    parts.logger.debug('a message of a device was refused', { device, channel, code });
+    note(parts, { step: 'refused', device, detail: `${channel}: ${code}` });
   }
 }
 
-async function hello(
-  parts: InboxParts,
-  device: string,
-  payload: Uint8Array,
-  asked: boolean,
-): Promise<void> {
-  parts.campaign.heard(device, decodeHello(text(payload)));
-  await parts.campaign.review(device, asked);
+// A device that never stops talking would push everything else out of the log.
+function note({ entries, events }: InboxParts, event: EventInput & { device: string }): void {
+  if (entries.take(event.device) === 0) events.add(event);
 }
 
-async function status(parts: InboxParts, device: string, payload: Uint8Array): Promise<void> {
+function status(parts: InboxParts, device: string, payload: Uint8Array): void {
   const { offer, state, detail } = decodeStatus(text(payload));
-  const before = parts.offers.get(offer)?.state;
-  const stored = parts.offers.status(device, offer, state, detail);
-  parts.devices.seen(device, parts.clock());
+  const { offers, releases, devices, campaign, downloads, faultPoint } = parts;
+  const before = offers.get(offer)?.state;
+  const stored = offers.status(device, offer, state, detail);
+  devices.seen(device, parts.clock());
   if (stored.state === before) return;
-  if (ENDED.includes(stored.state)) {
-    await parts.campaign.ended(stored);
-    await parts.campaign.reviewAll();
-  } else {
-    parts.events.add({
-      step: 'status',
-      device,
-      digest: stored.digest,
-      detail: `${state} ${detail}`.trim(),
-    });
-  }
+  const { digest } = stored;
+  const release = releases.release(digest);
+  if (stored.state === 'installed' && release)
+    devices.runs(device, { ...release, sequence: String(release.sequence) });
+  faultPoint?.('status.written');
+  if (ENDS.includes(stored.state)) campaign.ended(stored);
+  else note(parts, { step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
+  if (stored.detail.startsWith('DEVICE_DOWNLOAD_MISMATCH') && release)
+    downloads
+      .doubt(release.sha256)
+      .catch((error: unknown) => parts.logger.error('an image can not be read', { error }));
 }
 
-// T25: signed by the key that enrolled here, about the release that was offered, once an offer, counter growing.
+// T25: signed by the key that enrolled here, about the release that was offered, on its network, once an offer, counter growing.
 function report(parts: InboxParts, device: string, payload: Uint8Array): void {
+  check(payload.length <= MAX_REPORT, 'DOWNLINK_MALFORMED', 'a report too large');
   const key = parts.devices.key(device) ?? fail('GATEWAY_DEVICE_UNKNOWN', 'no key is enrolled');
   const { report: content, header } = verifyReport(payload, key);
+  const kid = header.get(KID);
+  check(
+    kid instanceof Uint8Array && equal(kid, thumbprint(key)),
+    'GATEWAY_DEVICE_UNKNOWN',
+    'a report that names another key',
+  );
   const nonce =
     content.nonce ?? fail('DOWNLINK_MALFORMED', 'a report without the nonce of an offer');
-  const claims = asMap(header.get(CWT_CLAIMS) ?? null, 'CWT claims');
-  const offer = parts.offers.takeReport(device, hex(nonce));
+  const offer = parts.offers.byNonce(device, hex(nonce));
   const digest = readDigest(parseItem(content.digest, 'digest'), 'digest').bytes;
   check(
     hex(digest) === offer.digest,
     'GATEWAY_OFFER_UNKNOWN',
     'a report about another release than the offer',
   );
-  asText(claims.get(AUD) ?? null, 'aud', 64);
-  parts.devices.takeReportCounter(device, asUint(claims.get(COUNTER) ?? null, 'counter'));
+  const claims = asMap(header.get(CWT_CLAIMS) ?? null, 'CWT claims');
+  const network = asText(claims.get(AUD) ?? null, 'aud', 64);
+  const line = parts.releases.release(offer.digest)?.line ?? '';
+  check(network === parts.networkOf(line), 'GATEWAY_OFFER_UNKNOWN', 'a report of another network');
+  asUint(claims.get(HEAD_SIZE) ?? null, 'head size');
+  const counter = asUint(claims.get(COUNTER) ?? null, 'counter');
   const result = content.result === true ? 'success' : content.result.reason;
-  parts.events.add({ step: 'report', device, digest: offer.digest, detail: result });
+  transaction(parts.database, () => {
+    parts.devices.takeReportCounter(device, counter);
+    parts.offers.takeReport(offer, payload);
+    parts.events.add({ step: 'report', device, digest: offer.digest, detail: result });
+  });
 }

@@ -71,7 +71,7 @@ test('an attempt that ended stays ended', () => {
   assert.equal(offers.status(A, offer, 'downloading', '').state, 'downloading');
   assert.equal(offers.status(A, offer, 'rolled-back', 'DEVICE_TRIAL_FAILED').state, 'rolled-back');
   assert.equal(offers.status(A, offer, 'installed', '').state, 'rolled-back');
-  assert.deepEqual(offers.failures(A, R1), { failed: 1, lastFailure: now });
+  assert.deepEqual(offers.failures(A, R1), { made: 2, failed: 1, lastFailure: now });
 });
 
 test('no device ends the attempt of another', () => {
@@ -82,9 +82,13 @@ test('no device ends the attempt of another', () => {
 
 test('T25 a report counts once an offer, and of its own device', () => {
   const { nonce } = offers.make(B, R1, 'force');
-  assert.throws(() => offers.takeReport(A, nonce), { code: 'GATEWAY_OFFER_UNKNOWN' });
-  assert.equal(offers.takeReport(B, nonce).digest, R1);
-  assert.throws(() => offers.takeReport(B, nonce), { code: 'GATEWAY_REPORT_REPLAYED' });
+  assert.throws(() => offers.byNonce(A, nonce), { code: 'GATEWAY_OFFER_UNKNOWN' });
+  const offer = offers.byNonce(B, nonce);
+  assert.equal(offer.digest, R1);
+  offers.takeReport(offer, new Uint8Array([1]));
+  assert.throws(() => offers.takeReport(offer, new Uint8Array([1])), {
+    code: 'GATEWAY_REPORT_REPLAYED',
+  });
   devices.takeReportCounter(B, 5);
   assert.throws(() => devices.takeReportCounter(B, 5), { code: 'GATEWAY_REPORT_REPLAYED' });
 });

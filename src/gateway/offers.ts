@@ -32,6 +32,14 @@ export interface Progress {
   readonly failed: number;
 }
 
+/** Of one device with one release. */
+export interface Attempts {
+  readonly made: number;
+  readonly failed: number;
+  /** POSIX seconds. */
+  readonly lastFailure: number | null;
+}
+
 const OPEN: readonly OfferState[] = [
   'offered',
   'accepted',
@@ -40,6 +48,9 @@ const OPEN: readonly OfferState[] = [
   'postponed',
 ];
 const FAILED: readonly OfferState[] = ['rolled-back', 'refused'];
+const TAKEN_BACK: readonly OfferState[] = ['cancelled', 'superseded'];
+/** What a device says when its attempt is over. */
+export const ENDS: readonly OfferState[] = ['installed', ...FAILED];
 const OPEN_SQL = `'${OPEN.join("','")}'`;
 const FAILED_SQL = `'${FAILED.join("','")}'`;
 
@@ -89,11 +100,11 @@ export class Offers {
           .map(offerOf);
   }
 
-  /** Makes the device's one open offer; another that was open is superseded. */
+  /** Makes the device's one open offer; another that was open is superseded. Within the caller's transaction if it has one. */
   make(device: string, digest: string, mode: OfferMode): StoredOffer {
     const now = this.#clock();
     const offer = hex(this.#random(16));
-    transaction(this.#database, () => {
+    const work = (): void => {
       this.#database
         .prepare(
           `UPDATE offer SET state = 'superseded', changed = ? WHERE device = ? AND state IN (${OPEN_SQL})`,
@@ -106,7 +117,9 @@ export class Offers {
            VALUES (?, ?, ?, ?, ?, 'offered', ?, ?, ?)`,
         )
         .run(offer, device, digest, mode, hex(this.#random(16)), attempt, now, now);
-    });
+    };
+    if (this.#database.inTransaction) work();
+    else transaction(this.#database, work);
     return this.get(offer) ?? fail('GATEWAY_OFFER_UNKNOWN');
   }
 
@@ -118,21 +131,22 @@ export class Offers {
   }
 
   /**
-   * What the device says of its attempt. Ended attempts stay ended. Errors: GATEWAY_OFFER_UNKNOWN when it is not the
-   * device's own.
+   * What the device says of its attempt. Ended attempts stay ended; one that was taken back under way may still tell
+   * its end. Errors: GATEWAY_OFFER_UNKNOWN when it is not the device's own.
    */
   status(device: string, offer: string, state: AttemptState, detail: string): StoredOffer {
     const stored = this.get(offer);
     check(stored?.device === device, 'GATEWAY_OFFER_UNKNOWN', undefined, { device });
-    if (OPEN.includes(stored.state)) this.#end(offer, state, detail);
+    const late = TAKEN_BACK.includes(stored.state) && ENDS.includes(state);
+    if ((isOpen(stored) && stored.state !== state) || late) this.#end(offer, state, detail);
     return this.get(offer) ?? stored;
   }
 
   /** The owner takes an offer back. Errors: GATEWAY_OFFER_UNKNOWN. */
-  cancel(offer: string): StoredOffer {
+  cancel(offer: string, detail = 'by the owner'): StoredOffer {
     const stored = this.get(offer) ?? fail('GATEWAY_OFFER_UNKNOWN');
-    if (OPEN.includes(stored.state)) this.#end(offer, 'cancelled', 'by the owner');
-    return stored;
+    if (isOpen(stored)) this.#end(offer, 'cancelled', detail);
+    return this.get(offer) ?? stored;
   }
 
   #end(offer: string, state: OfferState, detail: string): void {
@@ -141,17 +155,31 @@ export class Offers {
       .run(state, detail.slice(0, 256), this.#clock(), offer);
   }
 
-  /** A report counts once an offer (T25). Errors: GATEWAY_REPORT_REPLAYED, GATEWAY_OFFER_UNKNOWN. */
-  takeReport(device: string, nonce: string): StoredOffer {
+  /** The device's own offer with this nonce (T25). Errors: GATEWAY_OFFER_UNKNOWN. */
+  byNonce(device: string, nonce: string): StoredOffer {
     const row = this.#database
       .prepare('SELECT * FROM offer WHERE device = ? AND nonce = ?')
       .get(device, nonce);
-    const stored = row ? offerOf(row) : fail('GATEWAY_OFFER_UNKNOWN', undefined, { device });
+    return row ? offerOf(row) : fail('GATEWAY_OFFER_UNKNOWN', undefined, { device });
+  }
+
+  /** A report counts once an offer (T25). Within the caller's transaction. Errors: GATEWAY_REPORT_REPLAYED. */
+  takeReport({ offer, device }: StoredOffer, report: Uint8Array): void {
     const { changes } = this.#database
-      .prepare('UPDATE offer SET reported = 1 WHERE offer = ? AND reported = 0')
-      .run(stored.offer);
+      .prepare('UPDATE offer SET reported = 1, report = ? WHERE offer = ? AND reported = 0')
+      .run(report, offer);
     check(Number(changes) === 1, 'GATEWAY_REPORT_REPLAYED', undefined, { device });
-    return stored;
+  }
+
+  /** Digests of what the device installed last and before that. */
+  lastInstalled(device: string): readonly string[] {
+    return this.#database
+      .prepare(
+        `SELECT digest FROM offer WHERE device = ? AND state = 'installed'
+         GROUP BY digest ORDER BY MAX(changed) DESC LIMIT 3`,
+      )
+      .all(device)
+      .map((row) => row['digest'] as string);
   }
 
   /** Of one release over the devices of one group. */
@@ -175,21 +203,30 @@ export class Offers {
     };
   }
 
-  /** Of one device with one release. */
-  failures(
-    device: string,
-    digest: string,
-  ): { readonly failed: number; readonly lastFailure: number | null } {
+  /**
+   * Of one device with a release that it does not run: one that it said to have installed counts as failed too, or
+   * a device that forgets what it runs would get offers for ever.
+   */
+  failures(device: string, digest: string): Attempts {
     const row = this.#database
       .prepare(
-        `SELECT COUNT(*) AS failed, MAX(changed) AS last FROM offer WHERE device = ? AND digest = ? AND state IN (${FAILED_SQL})`,
+        `SELECT COUNT(*) AS made, COUNT(CASE WHEN state IN (${FAILED_SQL}, 'installed') THEN 1 END) AS failed,
+           MAX(CASE WHEN state IN (${FAILED_SQL}, 'installed') THEN changed END) AS last
+         FROM offer WHERE device = ? AND digest = ?`,
       )
       .get(device, digest);
+    const last = row?.['last'] ?? null;
     return {
+      made: Number(row?.['made'] ?? 0),
       failed: Number(row?.['failed'] ?? 0),
-      lastFailure: row?.['last'] === null ? null : Number(row?.['last']),
+      lastFailure: last === null ? null : Number(last),
     };
   }
+}
+
+/** The device may still act on it. */
+export function isOpen({ state }: StoredOffer): boolean {
+  return OPEN.includes(state);
 }
 
 function offerOf(row: Readonly<Record<string, unknown>>): StoredOffer {

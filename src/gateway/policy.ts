@@ -57,7 +57,11 @@ export interface Circumstances {
     readonly failed: number;
   };
   /** Of this device with this release. */
-  readonly attempts: { readonly failed: number; readonly lastFailure: number | null };
+  readonly attempts: {
+    readonly made: number;
+    readonly failed: number;
+    readonly lastFailure: number | null;
+  };
   /** The device asked by itself. */
   readonly asked: boolean;
 }
@@ -81,6 +85,26 @@ export type WaitReason =
   | 'retry later'
   | 'until it asks'
   | 'failed too often';
+
+const FORBIDS: readonly WaitReason[] = [
+  'vetoed',
+  'opted out',
+  'pinned',
+  'never by policy',
+  'the line changed hands',
+];
+const HOLDS_BACK: readonly WaitReason[] = [
+  'consent',
+  'postponed',
+  'maintenance window',
+  'stopped after failures',
+];
+
+/** Whether an offer that was made is taken back for this reason: what the owner forbids at once, the rest unless begun. */
+export function withdraws(reason: WaitReason, state: string): boolean {
+  const begun = state !== 'offered' && state !== 'postponed';
+  return FORBIDS.includes(reason) || (HOLDS_BACK.includes(reason) && !begun);
+}
 
 const MAX_FAILURES = 5;
 const FIRST_RETRY = 60;
@@ -113,7 +137,8 @@ function whyNotYet(c: Circumstances): WaitReason | undefined {
   const limit = policy.stopAtFailurePercent;
   if (limit !== null && finished >= MIN_FINISHED && progress.failed * 100 > limit * finished)
     return 'stopped after failures';
-  if (policy.phase && !phaseOpen(policy.phase, progress)) return 'phase';
+  // A device of the first ones may try again: without it the phase might never end.
+  if (policy.phase && attempts.made === 0 && !phaseOpen(policy.phase, progress)) return 'phase';
   if (attempts.failed >= MAX_FAILURES) return 'failed too often';
   const pause = FIRST_RETRY * 4 ** (attempts.failed - 1);
   if (attempts.lastFailure !== null && c.now < attempts.lastFailure + pause) return 'retry later';
@@ -129,7 +154,8 @@ function phaseOpen(
   phase: NonNullable<GroupPolicy['phase']>,
   progress: Circumstances['progress'],
 ): boolean {
-  if (progress.succeeded >= phase.successes) return true;
   const first = phase.percent ? Math.ceil((progress.devices * phase.count) / 100) : phase.count;
+  // More successes than first devices would never come.
+  if (progress.succeeded >= Math.min(phase.successes, Math.max(first, 1))) return true;
   return progress.started < first;
 }

@@ -5,6 +5,7 @@ import { encode } from '../cbor/encode.ts';
 import { asArray, asBytes } from '../cbor/read.ts';
 import { encodeLatest } from '../api/retrieval.ts';
 import { transaction, type Database } from '../database.ts';
+import { check } from '../errors.ts';
 import { lineText, type Line } from '../registry/line.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { decodeTrustState, encodeTrustState } from '../trust/memory.ts';
@@ -13,14 +14,20 @@ import type { TrustState } from '../trust/state.ts';
 
 export interface StoredLine {
   readonly proof: Uint8Array;
-  /** Every link from the anchor on, in order: devices may be anywhere behind. */
-  readonly links: readonly Uint8Array[];
   /** POSIX seconds. */
   readonly checked: number;
   readonly freshness: string;
   /** Author id in hex of who owns the line now, and of whom the owner of the gateway agreed to. */
   readonly owner: string;
   readonly agreedOwner: string;
+}
+
+export interface NetworkMemory {
+  /** In force. */
+  readonly root: Root;
+  readonly state: TrustState;
+  /** The lines that the state's lists are about, in order. */
+  readonly lines: readonly string[];
 }
 
 export interface StoredRelease {
@@ -37,7 +44,8 @@ export interface StoredRelease {
   readonly stored: boolean;
 }
 
-const MAX_LINKS = 1 << 20;
+// 512 links (docs/spec/registry.md) of at most 8 KiB.
+const MAX_LINKS = 5 << 20;
 const LINKS_AT_ONCE = 12_288;
 
 export class Releases {
@@ -47,30 +55,37 @@ export class Releases {
     this.#database = database;
   }
 
-  /** The root in force and the memory of a network; undefined before the first proof. */
-  network(id: Uint8Array): { readonly root: Root; readonly state: TrustState } | undefined {
-    const row = this.#database.prepare('SELECT root, state FROM network WHERE id = ?').get(hex(id));
+  /** The memory of a network; undefined before the first proof. */
+  network(id: Uint8Array): NetworkMemory | undefined {
+    const row = this.#database.prepare('SELECT * FROM network WHERE id = ?').get(hex(id));
     return (
       row && {
         root: parseRoot(row['root'] as Uint8Array),
         state: decodeTrustState(row['state'] as Uint8Array),
+        lines: JSON.parse(row['lines'] as string) as readonly string[],
       }
     );
   }
 
-  /** An accepted proof and what was learned from it, in one transaction. */
+  /**
+   * An accepted proof and what was learned from it, in one transaction. `linksKnown`: how many of the line's links were
+   * checked before those of this proof.
+   */
   saveProof(
-    root: Root,
-    state: TrustState,
+    memory: NetworkMemory,
     line: Line,
     proof: Uint8Array,
-    facts: { readonly owner: string; readonly freshness: string; readonly now: number },
+    facts: {
+      readonly owner: string;
+      readonly freshness: string;
+      readonly now: number;
+      readonly linksKnown: number;
+    },
   ): void {
     const text = lineText(line);
-    const before = this.line(text);
-    const links = [...(before?.links ?? []), ...decodeProof(proof).links];
+    const links = [...this.links(text).slice(0, facts.linksKnown), ...decodeProof(proof).links];
     transaction(this.#database, () => {
-      this.saveNetwork(root, state);
+      this.saveNetwork(memory);
       this.#database
         .prepare(
           `INSERT INTO line (line, proof, links, checked, freshness, owner, agreed_owner) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -82,22 +97,22 @@ export class Releases {
     });
   }
 
-  saveNetwork(root: Root, state: TrustState): void {
+  saveNetwork({ root, state, lines }: NetworkMemory): void {
     this.#database
       .prepare(
-        `INSERT INTO network (id, root, state) VALUES (?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET root = excluded.root, state = excluded.state`,
+        `INSERT INTO network (id, root, state, lines) VALUES (?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET root = excluded.root, state = excluded.state, lines = excluded.lines`,
       )
-      .run(hex(root.networkId), root.bytes, encodeTrustState(state));
+      .run(hex(root.networkId), root.bytes, encodeTrustState(state), JSON.stringify(lines));
   }
 
   line(text: string): StoredLine | undefined {
-    const row = this.#database.prepare('SELECT * FROM line WHERE line = ?').get(text);
+    const row = this.#database
+      .prepare('SELECT proof, checked, freshness, owner, agreed_owner FROM line WHERE line = ?')
+      .get(text);
     if (!row) return undefined;
-    const links = asArray(decode(row['links'] as Uint8Array, { maxBytes: MAX_LINKS }), 'links');
     return {
       proof: row['proof'] as Uint8Array,
-      links: links.map((link) => asBytes(link, 'link', { max: 8192 })),
       checked: Number(row['checked']),
       freshness: row['freshness'] as string,
       owner: row['owner'] as string,
@@ -105,9 +120,20 @@ export class Releases {
     };
   }
 
-  /** The owner of the gateway agrees to the line's present owner. */
+  /** Every link of a line from the anchor on, in order: devices may be anywhere behind. */
+  links(text: string): readonly Uint8Array[] {
+    const row = this.#database.prepare('SELECT links FROM line WHERE line = ?').get(text);
+    if (!row) return [];
+    const links = decode(row['links'] as Uint8Array, { maxBytes: MAX_LINKS });
+    return asArray(links, 'links').map((link) => asBytes(link, 'link', { max: 8192 }));
+  }
+
+  /** The owner of the gateway agrees to the line's present owner. Errors: LINE_UNKNOWN. */
   agreeToOwner(text: string): void {
-    this.#database.prepare('UPDATE line SET agreed_owner = owner WHERE line = ?').run(text);
+    const { changes } = this.#database
+      .prepare('UPDATE line SET agreed_owner = owner WHERE line = ?')
+      .run(text);
+    check(Number(changes) === 1, 'LINE_UNKNOWN');
   }
 
   /** The answer of transaction 5, with the links that a device lacks; undefined for a line not followed or not proven. */
@@ -116,7 +142,9 @@ export class Releases {
     if (!stored) return undefined;
     const links: Uint8Array[] = [];
     let room = LINKS_AT_ONCE;
-    for (const link of linksKnown === undefined ? [] : stored.links.slice(linksKnown)) {
+    for (const link of linksKnown === undefined
+      ? []
+      : this.links(lineText(line)).slice(linksKnown)) {
       room -= link.length;
       if (room < 0) break;
       links.push(link);
@@ -145,6 +173,14 @@ export class Releases {
       .prepare('SELECT * FROM release ORDER BY seen DESC LIMIT 1000')
       .all()
       .map(releaseOf);
+  }
+
+  /** Every image that a release names. */
+  images(): readonly { readonly sha256: string; readonly stored: boolean }[] {
+    return this.#database
+      .prepare('SELECT sha256, MAX(stored) AS stored FROM release GROUP BY sha256')
+      .all()
+      .map((row) => ({ sha256: row['sha256'] as string, stored: row['stored'] === 1 }));
   }
 
   markStored(sha256: string, stored: boolean): void {

@@ -1,0 +1,89 @@
+/**
+ * Tells each device what is on offer for it: always what the database says when the message goes out, one message a device
+ * at a time, so that an old one never comes after a newer one. Nobody waits for a broker here.
+ */
+import { encodePayload, type Offer } from '../api/downlink.ts';
+import { imagePath, latestPath, releasePath } from '../api/retrieval.ts';
+import { fromHex } from '../bytes.ts';
+import { codeOf } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { parseLineText } from '../registry/line.ts';
+import type { Devices } from './devices.ts';
+import type { Downlink } from './downlink-port.ts';
+import type { Offers, StoredOffer } from './offers.ts';
+import type { Releases, StoredRelease } from './releases.ts';
+
+export interface AnnouncerParts {
+  readonly devices: Devices;
+  readonly offers: Offers;
+  readonly releases: Releases;
+  readonly downlink: Pick<Downlink, 'publish'>;
+  readonly logger: Logger;
+}
+
+export class Announcer {
+  readonly #parts: AnnouncerParts;
+  readonly #underWay = new Set<string>();
+  readonly #again = new Set<string>();
+
+  constructor(parts: AnnouncerParts) {
+    this.#parts = parts;
+  }
+
+  /** The device's retained offer becomes what it should be, soon. */
+  tell(device: string): void {
+    if (this.#underWay.has(device)) this.#again.add(device);
+    else void this.#run(device);
+  }
+
+  /** Every open offer, again: a broker that was restarted has forgotten them. */
+  tellAll(): void {
+    for (const { device } of this.#parts.offers.allOpen()) this.tell(device);
+  }
+
+  async #run(device: string): Promise<void> {
+    this.#underWay.add(device);
+    try {
+      do {
+        this.#again.delete(device);
+        await this.#parts.downlink.publish(device, 'offer', this.#payload(device), {
+          retain: true,
+        });
+      } while (this.#again.has(device));
+    } catch (error) {
+      // The device is told when it connects next, or asks; the offer itself is in the database.
+      this.#again.delete(device);
+      this.#parts.logger.warn('an offer was not published', { device, code: codeOf(error), error });
+    } finally {
+      this.#underWay.delete(device);
+    }
+  }
+
+  /** Empty when there is no offer. */
+  #payload(device: string): string {
+    const { devices, offers, releases } = this.#parts;
+    if (devices.get(device)?.status !== 'active') return '';
+    const offer = offers.open(device);
+    const release = offer && releases.release(offer.digest);
+    return release ? encodePayload(payloadOf(offer, release)) : '';
+  }
+}
+
+function payloadOf(offer: StoredOffer, release: StoredRelease): Offer {
+  return {
+    offer: offer.offer,
+    mode: offer.mode,
+    line: release.line,
+    digest: release.digest,
+    sequence: String(release.sequence),
+    version: release.version,
+    urgency: release.urgency,
+    size: release.size,
+    sha256: release.sha256,
+    nonce: offer.nonce,
+    proof: latestPath(parseLineText(release.line)),
+    envelope: releasePath(fromHex(release.digest)),
+    image: imagePath(fromHex(release.sha256)),
+    time: offer.made,
+  };
+}
