@@ -8,6 +8,7 @@ import type { Trust } from '../suit/authenticate.ts';
 import { diagnose } from '../suit/diagnostic.ts';
 import { MAX_ENVELOPE_BYTES, parseEnvelope } from '../suit/envelope.ts';
 import { inspectEnvelope, integerJson } from '../suit/inspect.ts';
+import { claimedRelease } from './release-claims.ts';
 import type { Json } from '../suit/inspect.ts';
 import { EXIT } from './io.ts';
 import type { Io } from './io.ts';
@@ -81,7 +82,9 @@ export async function suit(args: readonly string[], io: Io): Promise<number> {
       return EXIT.ok;
     }
     const answer =
-      trust === undefined ? inspectEnvelope(bytes) : verify(bytes, trust, parsed.untagged);
+      trust === undefined
+        ? { ...(inspectEnvelope(bytes) as object), release: claimedRelease(bytes) }
+        : verify(bytes, trust, parsed.untagged);
     io.stdout(terminalJson(answer, trust === undefined ? 2 : 0));
     return EXIT.ok;
   } catch (error) {

@@ -43,7 +43,7 @@ test(
     const path = join(folder, 'ledger.db');
     const acknowledged: string[] = [];
     for (let kill = 0; kill < KILLS; kill++) {
-      acknowledged.push(...(await killedRun(path, Math.random() * 40)));
+      acknowledged.push(...(await killedRun(path, Math.random() * 120)));
       const { database, replica } = openedReplica(network, path);
       // Every block is whole: statements, log, map and state as a fresh replica derives them.
       const fresh = openedReplica(network);
