@@ -83,7 +83,10 @@ export async function suit(args: readonly string[], io: Io): Promise<number> {
     }
     const answer =
       trust === undefined
-        ? { ...(inspectEnvelope(bytes) as object), release: claimedRelease(bytes) }
+        ? {
+            ...(inspectEnvelope(bytes) as { readonly [key: string]: Json }),
+            release: claimedRelease(bytes) as Json,
+          }
         : verify(bytes, trust, parsed.untagged);
     io.stdout(terminalJson(answer, trust === undefined ? 2 : 0));
     return EXIT.ok;
