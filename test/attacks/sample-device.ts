@@ -1,6 +1,6 @@
 /** A whole device over simulated storage, and nodes that answer it as a test says. */
 import { concat, hex, utf8 } from '../../src/bytes.ts';
-import { Agent, type AgentEvent, type PollResult } from '../../src/device/agent.ts';
+import { Agent, type AgentEvent, type Order, type PollResult } from '../../src/device/agent.ts';
 import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts';
 import type { NodeAccess } from '../../src/reader/nodes.ts';
 import type { Provisioning } from '../../src/device/provision.ts';
@@ -10,6 +10,7 @@ import type { PinnedRoot } from '../../src/reader/follow-policies.ts';
 import { openSlots, type Slots } from '../../src/device/slots.ts';
 import { openDeviceState, type DeviceStateFile } from '../../src/device/state.ts';
 import { FirmamentError } from '../../src/errors.ts';
+import type { ClockName } from '../../src/trust/freshness.ts';
 import { lineText, type Line } from '../../src/registry/line.ts';
 import {
   CLASS,
@@ -48,6 +49,8 @@ export class SampleDevice {
   readonly #provisioning: Provisioning;
   readonly root: PinnedRoot;
   #clock = NOW;
+  /** Whose clock that is. */
+  clockName: ClockName = 'own clock';
   /** Of the owner, to the next rounds. */
   consent = false;
   retry = false;
@@ -109,6 +112,11 @@ export class SampleDevice {
 
   /** One round over these nodes, in their order. */
   poll(...nodes: readonly SampleAnswers[]): Promise<PollResult> {
+    return this.obey(undefined, ...nodes);
+  }
+
+  /** One round about what a gateway ordered. */
+  obey(order: Order | undefined, ...nodes: readonly SampleAnswers[]): Promise<PollResult> {
     const agent = new Agent({
       provisioning: this.#provisioning,
       state: this.state,
@@ -118,11 +126,12 @@ export class SampleDevice {
       nodes: () => nodes.map((answers, i) => access(`node/${i}`, answers, this.reports)),
       key: sampleKey('device'),
       clock: () => this.#clock,
+      clockName: () => this.clockName,
       consent: this.consent,
       retry: this.retry,
       onEvent: (event) => void this.events.push(event),
     });
-    return agent.poll();
+    return agent.poll(order);
   }
 
   /** Digest of the release that boots, in hex. */
