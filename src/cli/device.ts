@@ -176,8 +176,9 @@ async function runBehindGateway(given: Arguments, io: Io): Promise<void> {
     },
     ...(clock === 'gateway' && { gatewayTime: 'always' }),
   });
+  const stopped = untilStopped();
   io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened.device) }));
-  await untilStopped();
+  await stopped;
 }
 
 function percentIn(file: string): number {
@@ -194,9 +195,9 @@ async function run(args: readonly string[], io: Io): Promise<void> {
   if (given.flag('gateway')) return runBehindGateway(given, io);
   const seconds = given.count('interval', 60);
   await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));
-  io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened) }));
   const stop = new AbortController();
   const stopped = untilStopped().then(() => stop.abort());
+  io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened) }));
   while (!stop.signal.aborted) {
     const result = await opened.agent.poll();
     io.stdout(JSON.stringify({ type: 'result', ...result, running: runningOf(opened) }));

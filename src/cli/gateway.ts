@@ -112,8 +112,10 @@ async function start(args: readonly string[], io: Io): Promise<void> {
     logger: jsonLogger(io),
   });
   const { https, api, mqtt, rootHash } = started;
+  // Listened for before anybody is told that it runs: whoever is told may stop it at once.
+  const stopped = untilStopped();
   io.stdout(JSON.stringify({ gateway: config.name, https, api, mqtt, rootHash }));
-  await untilStopped();
+  await stopped;
 }
 
 /** One call to the running gateway's API: its certificate must be under the gateway's own root. */

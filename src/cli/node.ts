@@ -44,6 +44,8 @@ async function start(args: readonly string[], io: Io): Promise<void> {
     logger: jsonLogger(io),
     cosignerRecordIsMine: given.flag('cosigner-record-is-mine'),
   });
+  // Listened for before anybody is told that it runs: whoever is told may stop it at once.
+  const stopped = untilStopped();
   io.stdout(
     JSON.stringify({
       node: config.node,
@@ -52,7 +54,7 @@ async function start(args: readonly string[], io: Io): Promise<void> {
       mode: started.health().mode,
     }),
   );
-  await untilStopped();
+  await stopped;
 }
 
 async function backup(args: readonly string[], io: Io): Promise<void> {
