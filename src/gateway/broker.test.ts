@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test as declare, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
@@ -19,6 +22,7 @@ import {
   type EdgeDevice,
   type Heard,
 } from '../testing/gateway-edge.ts';
+import { requirePart } from '../testing/require.ts';
 import type { EmbeddedBroker } from './broker.ts';
 import { createCertificateRequest } from '../net/certificate-request.ts';
 import {
@@ -348,3 +352,42 @@ test('who never says CONNECT, or never ends its handshake, is hung up on', async
   socket.on('error', () => {});
   await new Promise<void>((resolve) => socket.once('close', () => resolve()));
 });
+
+test("Debian's mosquitto_pub: a certificate, and a pre-shared key; not with MQTT 5", async (t) => {
+  const present = await exits('mosquitto_pub', ['--help']);
+  if (!requirePart(t, 'mosquitto', present !== undefined, 'apt-get install mosquitto-clients'))
+    return;
+  const { proof } = lamp;
+  if (proof.kind !== 'certificate' || plug.proof.kind !== 'psk') throw new Error('other tiers');
+  const file = (name: string, content: string): string => {
+    writeFileSync(path.join(edge.directory, name), content);
+    return path.join(edge.directory, name);
+  };
+  const to = ['-h', '127.0.0.1', '-p', String(broker.port), '-q', '1', '-m', 'from C'];
+  const certificate = [
+    '--cafile',
+    file('root.pem', edge.authority.rootPem),
+    '--cert',
+    file('lamp.crt', proof.credentials.certificatePem),
+    '--key',
+    file('lamp.key', proof.credentials.privateKeyPem),
+  ];
+  const psk = ['--psk-identity', plug.id, '--psk', plug.proof.psk.toHex()];
+  assert.equal(
+    await exits('mosquitto_pub', [...to, ...certificate, '-t', topic(lamp.id, 'hello')]),
+    0,
+  );
+  assert.equal(await exits('mosquitto_pub', [...to, ...psk, '-t', topic(plug.id, 'hello')]), 0);
+  for (const device of [lamp, plug]) assert.ok(heard.events.includes(`hello ${device.id} from C`));
+  const five = [...to, ...certificate, '-V', '5', '-t', topic(lamp.id, 'hello')];
+  assert.notEqual(await exits('mosquitto_pub', five), 0);
+});
+
+/** The exit code; undefined when there is no such program. */
+function exits(program: string, args: readonly string[]): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { stdio: 'ignore' });
+    child.once('error', () => resolve(undefined));
+    child.once('exit', (code) => resolve(code ?? -1));
+  });
+}
