@@ -69,7 +69,7 @@ export interface MadeNetwork {
 
 /**
  * Writes a network into `directory`: genesis.cbor, root.cbor, and OPERATOR/ with governance.key and NODE/ with
- * config.json and keys.json. `time` in POSIX seconds. Errors: POLICY_*.
+ * config.json and keys.json. `time` in POSIX seconds. Errors: POLICY_*; EEXIST when a network is there, which stays as it is.
  */
 export async function createNetwork(
   plan: NetworkPlan,
@@ -81,9 +81,10 @@ export async function createNetwork(
     operators.push(await makeOperator(planned));
   const genesis = createGenesis(time, policyOf(plan, operators));
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, 'genesis.cbor'), genesis.bytes);
+  // First of all, and never over another: what a network begins with can't be made again.
+  writeFileSync(join(directory, 'genesis.cbor'), genesis.bytes, { flag: 'wx' });
   const rootFile = join(directory, 'root.cbor');
-  writeFileSync(rootFile, createRoot(genesis.networkId, genesis.policy).bytes);
+  writeFileSync(rootFile, createRoot(genesis.networkId, genesis.policy).bytes, { flag: 'wx' });
   const configs = new Map<string, string>();
   for (const operator of operators) {
     for (const [name, path] of writeOperator(operator, directory, genesis)) configs.set(name, path);
