@@ -245,6 +245,7 @@ export const CODES = {
   // net
   INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",
   NET_ABORTED: 'the caller gave up before the answer was complete',
+  NET_ADDRESS_PRIVATE: 'the URL leads to an address that is not public',
   NET_CERTIFICATE_INVALID: 'a TLS certificate or key is not usable',
   NET_KEY_UNSUPPORTED: 'certificates are issued for P-256 keys only',
   NET_LISTEN_FAILED: 'the server can not listen on this address and port',

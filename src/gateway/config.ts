@@ -1,12 +1,29 @@
 /** A gateway's configuration file, checked field by field. Paths in it are relative to the file's own folder. */
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fromHex } from '../bytes.ts';
 import { decodeKey, thumbprint } from '../cose/key.ts';
 import type { PublicKey } from '../crypto/key.ts';
-import { check, fail, FirmamentError } from '../errors.ts';
+import { check, fail } from '../errors.ts';
+import { certificateSha256 } from '../net/authority.ts';
 import { lineOf, type Line } from '../registry/line.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
+import {
+  choice,
+  flag,
+  list,
+  listener,
+  object,
+  optionalList,
+  parsed,
+  readBounded,
+  readBytes,
+  record,
+  shaped,
+  text,
+  uuid,
+  whole,
+  type Listener,
+} from './config-fields.ts';
 import { policyFromJson } from './policy-json.ts';
 import type { GroupPolicy } from './policy.ts';
 
@@ -25,6 +42,8 @@ export interface FollowedByOwner {
   readonly compatible: readonly Compatible[];
   /** The author's own servers, a fallback (T30). */
   readonly urls: readonly string[];
+  /** Certificate authorities (PEM) of these servers, instead of the system's; null: the system's. */
+  readonly urlsCa: string | null;
 }
 
 export interface NetworkConfig {
@@ -32,10 +51,7 @@ export interface NetworkConfig {
   readonly lines: readonly FollowedByOwner[];
 }
 
-export interface Listener {
-  readonly host: string;
-  readonly port: number;
-}
+export type { Listener };
 
 export type BrokerConfig =
   | { readonly kind: 'embedded'; readonly listen: Listener }
@@ -72,9 +88,9 @@ export interface GatewayConfig {
   /** Seconds that an enrolment code lives. */
   readonly codeLifetime: number;
   readonly wifi: { readonly ssid: string; readonly passphrase: string } | null;
+  /** Vendors' device CAs: what they signed is recorded as a claim. */
+  readonly vendors: readonly { readonly name: string; readonly certificatePem: string }[];
 }
-
-const MAX_FILE = 1 << 20;
 
 /** Errors: GATEWAY_CONFIG. */
 export function readGatewayConfig(path: string): GatewayConfig {
@@ -96,6 +112,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     'allowPrivateUrls',
     'codeLifetime',
     'wifi',
+    'vendors',
   ]);
   const groups = top['groups'] === undefined ? {} : record(top['groups'], 'groups');
   return {
@@ -119,6 +136,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     allowPrivateUrls: flag(top['allowPrivateUrls'] ?? false, 'allowPrivateUrls'),
     codeLifetime: whole(top['codeLifetime'] ?? 900, 'codeLifetime', 1),
     wifi: wifiOf(top['wifi']),
+    vendors: optionalList(top['vendors'], 'vendors').map((vendor) => vendorOf(vendor, folder)),
   };
 }
 
@@ -133,7 +151,16 @@ function networkOf(value: unknown, folder: string): NetworkConfig {
 }
 
 function lineOfConfig(value: unknown, folder: string): FollowedByOwner {
-  const line = object(value, 'line', ['name', 'anchor', 'vendor', 'class', 'track', 'for', 'urls']);
+  const line = object(value, 'line', [
+    'name',
+    'anchor',
+    'vendor',
+    'class',
+    'track',
+    'for',
+    'urls',
+    'urlsCa',
+  ]);
   const anchorText = text(line['anchor'], 'anchor');
   const anchorBytes = /^(?:[0-9a-f]{2})+$/.test(anchorText)
     ? fromHex(anchorText)
@@ -160,8 +187,30 @@ function lineOfConfig(value: unknown, folder: string): FollowedByOwner {
         ),
       };
     }),
-    urls: optionalList(line['urls'], 'urls').map((url) => text(url, 'url')),
+    urls: optionalList(line['urls'], 'urls').map((url) => httpsUrl(url)),
+    urlsCa:
+      line['urlsCa'] === undefined
+        ? null
+        : readBounded(resolve(folder, text(line['urlsCa'], 'urlsCa'))),
   };
+}
+
+function httpsUrl(value: unknown): string {
+  const url = URL.parse(text(value, 'url'));
+  check(
+    url?.protocol === 'https:' && url.username === '' && url.search === '' && url.hash === '',
+    'GATEWAY_CONFIG',
+    '"urls" are https URLs of folders',
+  );
+  return url.href.replace(/\/$/, '');
+}
+
+function vendorOf(value: unknown, folder: string): GatewayConfig['vendors'][number] {
+  const vendor = object(value, 'vendor', ['name', 'ca']);
+  const file = resolve(folder, text(vendor['ca'], 'ca'));
+  const certificatePem = readBounded(file);
+  shaped(file, () => certificateSha256(certificatePem));
+  return { name: text(vendor['name'], 'name'), certificatePem };
 }
 
 function brokerOf(value: unknown, folder: string): BrokerConfig {
@@ -211,107 +260,4 @@ function wifiOf(value: unknown): GatewayConfig['wifi'] {
   if (value === undefined || value === null) return null;
   const wifi = object(value, 'wifi', ['ssid', 'passphrase']);
   return { ssid: text(wifi['ssid'], 'ssid'), passphrase: text(wifi['passphrase'], 'passphrase') };
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-function readBytes(path: string): Uint8Array {
-  return shaped(path, () => {
-    const bytes = new Uint8Array(readFileSync(path));
-    check(bytes.length <= MAX_FILE, 'GATEWAY_CONFIG', `${path} is too large`);
-    return bytes;
-  });
-}
-
-function readBounded(path: string): string {
-  const content = readFileSync(path, 'utf8');
-  check(content.length <= MAX_FILE, 'GATEWAY_CONFIG', `${path} is too large`);
-  return content;
-}
-
-function parsed(content: string): unknown {
-  return shaped('configuration', () => JSON.parse(content) as unknown);
-}
-
-function shaped<T>(what: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    if (cause instanceof FirmamentError && cause.code === 'GATEWAY_CONFIG') throw cause;
-    return fail(
-      'GATEWAY_CONFIG',
-      `${what}: ${cause instanceof Error ? cause.message : 'not readable'}`,
-      {},
-      cause,
-    );
-  }
-}
-
-function record(value: unknown, what: string): Json {
-  check(
-    typeof value === 'object' && value !== null && !Array.isArray(value),
-    'GATEWAY_CONFIG',
-    `"${what}" is no object`,
-  );
-  return value as Json;
-}
-
-function object(value: unknown, what: string, fields: readonly string[]): Json {
-  const json = record(value, what);
-  const unknown = Object.keys(json).find((field) => !fields.includes(field));
-  check(
-    unknown === undefined,
-    'GATEWAY_CONFIG',
-    `"${what}" has an unknown field "${unknown}"; known: ${fields.join(', ')}`,
-  );
-  return json;
-}
-
-function list(value: unknown, what: string): readonly unknown[] {
-  return Array.isArray(value) && value.length > 0
-    ? (value as readonly unknown[])
-    : fail('GATEWAY_CONFIG', `"${what}" is a list of at least one`);
-}
-
-function optionalList(value: unknown, what: string): readonly unknown[] {
-  return value === undefined ? [] : list(value, what);
-}
-
-function text(value: unknown, what: string): string {
-  return typeof value === 'string' && value.length > 0
-    ? value
-    : fail('GATEWAY_CONFIG', `"${what}" is missing or no text`);
-}
-
-function uuid(value: unknown, what: string): Uint8Array {
-  const hex = text(value, what).replaceAll('-', '').toLowerCase();
-  check(/^[0-9a-f]{32}$/.test(hex), 'GATEWAY_CONFIG', `"${what}" is a UUID`);
-  return fromHex(hex);
-}
-
-function whole(value: unknown, what: string, least: number): number {
-  check(
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= least,
-    'GATEWAY_CONFIG',
-    `"${what}" is a whole number of at least ${least}`,
-  );
-  return value;
-}
-
-function flag(value: unknown, what: string): boolean {
-  return typeof value === 'boolean' ? value : fail('GATEWAY_CONFIG', `"${what}" is true or false`);
-}
-
-function choice<const T extends string>(value: unknown, options: readonly T[], what: string): T {
-  return (
-    options.find((option) => option === value) ??
-    fail('GATEWAY_CONFIG', `"${what}" is one of ${options.join(', ')}`)
-  );
-}
-
-function listener(value: unknown, what: string): Listener {
-  const at = object(value, what, ['host', 'port']);
-  const port = whole(at['port'], `${what}.port`, 0);
-  check(port < 65_536, 'GATEWAY_CONFIG', `"${what}.port" is at most 65535`);
-  return { host: text(at['host'], `${what}.host`), port };
 }

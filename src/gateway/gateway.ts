@@ -32,6 +32,7 @@ import { take } from './inbox.ts';
 import { openKept } from './kept.ts';
 import { openGatewayClock } from './kernel-clock.ts';
 import { openLoops, shared, within } from './loops.ts';
+import { authorSources } from './author-sources.ts';
 import { openSntp } from './sntp.ts';
 
 export interface GatewayOptions {
@@ -111,8 +112,10 @@ export async function startGateway(
       logger,
       clock,
       faultPoint,
-      sources: ({ sha256 }, follower) =>
-        follower.nodes().map((node) => node.image(fromHex(sha256))),
+      sources: (release, follower) => [
+        ...follower.nodes().map((node) => node.image(fromHex(release.sha256))),
+        ...authorSources(config, release),
+      ],
     }),
   );
   await downloads.check();
@@ -166,6 +169,7 @@ export async function startGateway(
     authority,
     clock,
     addresses,
+    vendors: config.vendors,
     onEnrolled: (device) => events.add({ step: 'device', device, detail: 'enrolled' }),
   });
   firmwareRoutes(https.app, { ...kept, time });
