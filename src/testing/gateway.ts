@@ -90,6 +90,12 @@ export async function planGateway(
   return { folder, config, ports: { https, api, mqtt } };
 }
 
+/** Another broker, from the next start on. */
+export function setBroker(place: GatewayPlace, broker: Readonly<Record<string, unknown>>): void {
+  const config = JSON.parse(readFileSync(place.config, 'utf8')) as Record<string, unknown>;
+  writeFileSync(place.config, JSON.stringify({ ...config, broker }, null, 2));
+}
+
 /** Runs it in this process. */
 export function runGateway(
   place: GatewayPlace,
