@@ -4,6 +4,7 @@ import { fromHex, hex } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { byteRange, type ByteRange } from '../net/byte-range.ts';
+import { sendProblem } from '../net/server.ts';
 import type { App } from '../net/server.ts';
 import { CHUNK } from '../registry/rules/image-anchor.ts';
 import { getRelease } from '../registry/state.ts';
@@ -36,7 +37,11 @@ export function imageRoute(app: App, parts: ImageRouteParts): void {
       const { size } = candidate?.anchor ?? fail('ANCHOR_UNKNOWN');
       const range = byteRange(request.headers, size, etag);
       if (range === 'unsatisfiable')
-        return reply.code(416).header('content-range', `bytes */${size}`).send();
+        return sendProblem(
+          reply.header('content-range', `bytes */${size}`),
+          416,
+          'API_QUERY_INVALID',
+        );
       const { start, end } = range ?? { start: 0, end: size };
       if (candidate && request.method === 'GET')
         await parts.imageStore.chunk(candidate, Math.floor(start / CHUNK));
