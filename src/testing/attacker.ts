@@ -46,7 +46,14 @@ export interface Attacker extends AsyncDisposable {
 
 const MAX_ANSWER = 256 << 20;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT'] as const;
-const REQUEST_HEADERS = ['accept', 'content-type', 'range', 'if-none-match', 'firmament-current'];
+const REQUEST_HEADERS = [
+  'accept',
+  'content-type',
+  'range',
+  'if-none-match',
+  'firmament-current',
+  'firmament-device',
+];
 const ANSWER_HEADERS = ['content-type', 'content-range', 'accept-ranges', 'etag', 'cache-control'];
 
 export const honest: Trick = (_asked, forward) => forward();

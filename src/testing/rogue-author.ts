@@ -1,10 +1,12 @@
 /** An author who is registered like any other and reaches for the line of somebody else. */
 import { randomBytes } from 'node:crypto';
 import { privateKey, sha256 } from '#crypto';
+import { approveRequest, newRequest, rotation, signedStatements } from '../author/key-changes.ts';
 import { buildRelease } from '../author/release.ts';
 import { declareStatement, registerStatement, type Signer } from '../author/statements.ts';
 import { utf8 } from '../bytes.ts';
 import { thumbprint } from '../cose/key.ts';
+import type { PrivateKey } from '../crypto/key.ts';
 import type { RawTransaction } from '../registry/block.ts';
 import { lineOf, type Line } from '../registry/line.ts';
 import type { Statement } from '../registry/statement.ts';
@@ -36,6 +38,19 @@ export function rogueAuthor(networkId: Uint8Array, victim: Line): RogueAuthor {
     ],
     intrusion: [release(signer, victim)],
   };
+}
+
+/** key.rotate to a key of the thief's own, signed by the author's release key where its recovery keys should (T01). */
+export function rotationByThief(
+  { key, author }: Pick<Signer, 'author'> & { readonly key: PrivateKey },
+  networkId: Uint8Array,
+): Uint8Array {
+  const own = privateKey('P-256', new Uint8Array(randomBytes(32)));
+  const recovery = { keys: [key.publicKey], threshold: 1 };
+  const changes = [rotation(author, [own.publicKey])];
+  const request = newRequest(author, networkId, recovery, changes, [BigInt(Date.now())]);
+  const [statement] = signedStatements(approveRequest(request, key));
+  return statement as Uint8Array;
 }
 
 function release(signer: Signer, line: Line): RawTransaction {

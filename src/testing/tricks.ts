@@ -1,16 +1,22 @@
 /** What an attacker in a node's place can do to an update. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256, sign } from '#crypto';
-import { equal } from '../bytes.ts';
+import { decodeLatest, encodeLatest } from '../api/retrieval.ts';
+import { equal, hex } from '../bytes.ts';
+import { encode } from '../cbor/encode.ts';
+import { asMap } from '../cbor/read.ts';
+import { AUD, CWT_CLAIMS } from '../cose/claims.ts';
 import { encodeSign1, sigStructure, decodeSign1 } from '../cose/sign1.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { fail } from '../errors.ts';
+import { MAX_STATEMENT } from '../registry/statement.ts';
 import { buildEnvelope } from '../suit/build.ts';
 import { suitDigest } from '../suit/digest.ts';
 import { parseEnvelope } from '../suit/envelope.ts';
+import { decodeProof, encodeProof } from '../trust/proof.ts';
 import type { Asked, Trick } from './attacker.ts';
 
-function asksLatest({ path }: Asked): boolean {
+export function asksLatest({ path }: Asked): boolean {
   return /^\/v1\/lines\/[^?]+\/latest(?:\?|$)/.test(path);
 }
 
@@ -91,6 +97,27 @@ export function forgeEnvelope(
     manifest,
     authenticationBlocks: [encodeSign1({ protectedBytes, payload: null, signature })],
   });
+}
+
+/** The statement as if its author had consented to publish it on a network; the signature is as it was (T04). */
+export function withNetwork(statement: Uint8Array, networkId: Uint8Array): Uint8Array {
+  const { header, payload, signature } = decodeSign1(statement, { maxBytes: MAX_STATEMENT });
+  const claims = asMap(header.get(CWT_CLAIMS) ?? null, 'claims');
+  const consent = new Map([...claims, [AUD, hex(networkId)] as const]);
+  const protectedBytes = encode(new Map([...header, [CWT_CLAIMS, consent] as const]));
+  return encodeSign1({ protectedBytes, payload, signature });
+}
+
+/** A true `latest` answer with a link more at the end of its links (T02). */
+export function linkInserted(link: Uint8Array): Trick {
+  return async (asked, forward) => {
+    const answer = await forward();
+    if (!asksLatest(asked)) return answer;
+    const latest = decodeLatest(answer.body);
+    const proof = decodeProof(latest.proof);
+    const changed = encodeProof({ ...proof, links: [...proof.links, link] });
+    return { ...answer, body: encodeLatest({ ...latest, proof: changed }) };
+  };
 }
 
 /** The same bytes with every occurrence of 32 of them exchanged. */

@@ -5,7 +5,6 @@ import { fromHex } from '../../bytes.ts';
 import { decodeLatest, encodeLatest } from '../../api/retrieval.ts';
 import { codeOf } from '../../errors.ts';
 import { rogueAuthor } from '../rogue-author.ts';
-import type { Trick } from '../attacker.ts';
 import {
   changedEnvelope,
   digestOfMalware,
@@ -15,11 +14,14 @@ import {
   latestInstead,
 } from '../tricks.ts';
 import { damagedBlock } from './damaged-block.ts';
-import { runningOf } from './device.ts';
+import { fork } from './fork.ts';
 import { AUTHORS_NODE, OTHER_NODE } from './members.ts';
 import { powerCut } from './power-cut.ts';
+import { refused } from './refused.ts';
+import { stolenKey } from './stolen-key.ts';
+import { testBuild } from './test-build.ts';
 import { until } from './waiting.ts';
-import { deviceNamed, household, releaseOf, VICTIM, type Loot, type Stage } from './stage.ts';
+import { household, releaseOf, type Loot, type Stage } from './stage.ts';
 
 /** Tries everything, one after the other, whatever held before. */
 export async function attack(stage: Stage, taken: Omit<Loot, 'attacker'>): Promise<void> {
@@ -42,25 +44,11 @@ export async function attack(stage: Stage, taken: Omit<Loot, 'attacker'>): Promi
   await refused(stage, loot, 'stale head, from before 2.0.0', stale, 'TRUST_HEAD_ROLLBACK');
   await damagedBlock(stage);
   await foreignLine(stage, loot);
+  await testBuild(stage);
+  await stolenKey(stage, loot);
   await powerCut(stage, loot);
+  await fork(stage, loot);
   await unmoved(stage, loot);
-}
-
-/** The victim asks the thief alone, refuses with this code, and still runs 1.0.0. */
-async function refused(
-  stage: Stage,
-  { attacker }: Loot,
-  what: string,
-  trick: Trick,
-  code: string,
-): Promise<boolean> {
-  const victim = deviceNamed(stage, VICTIM);
-  return stage.rows.judge(what, `${code}; still runs 1.0.0`, [victim], async () => {
-    attacker.play(trick);
-    const result = await victim.poll(AUTHORS_NODE);
-    const { version } = runningOf(result['running']);
-    return `${String(result['code'] ?? result['outcome'])}; still runs ${version}`;
-  });
 }
 
 async function withdrawn(stage: Stage): Promise<boolean> {

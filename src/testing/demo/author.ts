@@ -1,6 +1,6 @@
 /** The demo's author: the commands that a person at a firm would give. */
 import { join } from 'node:path';
-import { ANCHOR_FILE } from '../../author/author.ts';
+import { ANCHOR_FILE, openAuthor, unlockAuthor } from '../../author/author.ts';
 import { fromHex } from '../../bytes.ts';
 import { parseLineText, type Line } from '../../registry/line.ts';
 import type { Json } from '../processes.ts';
@@ -16,6 +16,9 @@ export interface DemoRelease {
   readonly holders: readonly string[];
   readonly newest: boolean;
 }
+
+/** Of every key in the demo. */
+export const PASSPHRASE = 'demo';
 
 /** A statement that the author has a receipt for. */
 export interface Acknowledged {
@@ -91,6 +94,19 @@ export class DemoAuthor {
       holders: (published['holders'] as readonly string[] | undefined) ?? [],
       newest: published['newest'] === true,
     };
+  }
+
+  /** Builds and signs a release for the maker's own bench: without its consent to publish. Answers the envelope's file. */
+  async buildForTests(image: string, model: string, version: string): Promise<string> {
+    const out = join(this.#folder, `${model}-${version}.suit`);
+    const hardware = ['--vendor', this.vendor, '--class', model];
+    await this.#do(['release', 'create', image, ...hardware, '--version', version, '--out', out]);
+    return out;
+  }
+
+  /** What a thief would have who has its key file and passphrase. */
+  async releaseKey(): Promise<Awaited<ReturnType<typeof unlockAuthor>>> {
+    return unlockAuthor(await openAuthor(this.#directory, () => 0), PASSPHRASE);
   }
 
   /** Withdraws a release; nothing below `lowest` is installed any more. */

@@ -5,6 +5,7 @@ import { latestPath, MAX_ENVELOPE, MAX_LATEST, releasePath } from '../../api/ret
 import { decodeCosignatures, PEER_COSIGNATURES } from '../../api/peer.ts';
 import { encodeGroup, REGISTRATIONS } from '../../api/registration.ts';
 import { text } from '../../bytes.ts';
+import type { PrivateKey } from '../../crypto/key.ts';
 import { tilePath } from '../../log/tiles.ts';
 import { createClient, type Client } from '../../net/client.ts';
 import { readNodeConfig, readNodeKeys } from '../../node/config.ts';
@@ -95,6 +96,14 @@ export class DemoNetwork implements AsyncDisposable {
   /** The governance key of an operator: what proves that an author runs it. */
   governanceKey(operator: string): string {
     return join(this.rootFile, '..', operator, 'governance.key');
+  }
+
+  /** Names and keys that sign heads: whoever has them is these operators. */
+  cosigners(): readonly { readonly name: string; readonly key: PrivateKey }[] {
+    return this.nodes.map(({ name }) => {
+      const { cosigner: key } = readNodeKeys(readNodeConfig(this.#config(name)).keys);
+      return { name, key };
+    });
   }
 
   async start(): Promise<void> {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attack } from './attacks.ts';
-import { DemoAuthor } from './author.ts';
+import { DemoAuthor, PASSPHRASE } from './author.ts';
 import { Commands } from './commands.ts';
 import { DemoDevice } from './device.ts';
 import { makeImages } from './images.ts';
@@ -43,7 +43,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'firmament-demo-'));
   cleanup.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  const commands = cleanup.use(new Commands({ FIRMAMENT_PASSPHRASE: 'demo' }));
+  const commands = cleanup.use(new Commands({ FIRMAMENT_PASSPHRASE: PASSPHRASE }));
   const stop = (): void => void commands[Symbol.asyncDispose]();
   signal.addEventListener('abort', stop);
   cleanup.defer(() => signal.removeEventListener('abort', stop));
