@@ -1,5 +1,4 @@
 /** The first half of the demo: from nothing to devices that outlive their author's node. */
-import { behindGateway } from './gateway.ts';
 import type { Seen } from './rows.ts';
 import { ordererDies } from './hand-over.ts';
 import { AUTHORS_NODE } from './members.ts';
@@ -31,7 +30,6 @@ export async function liveThrough(stage: Stage): Promise<Omit<Loot, 'attacker'> 
   if (!(await householdUpdated(stage, '2.0.0'))) return undefined;
   if (!(await waypoint(stage))) return undefined;
   if (!(await authorsNodeDies(stage))) return undefined;
-  await behindGateway(stage);
   return { staleLatest, oldEnvelope };
 }
 
