@@ -6,6 +6,7 @@ import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
 import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
+import { PSK_MUTATIONS } from './psk-mutations.ts';
 import { SUIT_MUTATIONS } from './suit-mutations.ts';
 import { TIME_MUTATIONS } from './time-mutations.ts';
 
@@ -43,6 +44,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LEDGER_MUTATIONS,
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
+  ...PSK_MUTATIONS,
   ...NODE_MUTATIONS,
   ...OPERATION_MUTATIONS,
   ...DEMO_MUTATIONS,
