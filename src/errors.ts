@@ -302,7 +302,8 @@ export const CODES = {
   NODE_BACKUP_EXISTS: 'the folder for a backup is there already',
   NODE_BACKUP_INVALID: 'not a finished backup of this node',
   NODE_RESTORE_OCCUPIED: 'a backup is restored into a new data folder only',
-  NODE_OVERLOADED: 'more registrations are under way here than this node takes: try again later',
+  NODE_OVERLOADED:
+    'more of these requests are under way here than this node takes: try again later',
   NODE_ROLE: 'this node does not play the role that the call needs',
   NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
   NODE_FROZEN_WITHHELD:

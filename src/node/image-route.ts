@@ -10,6 +10,7 @@ import { CHUNK } from '../registry/rules/image-anchor.ts';
 import { getRelease } from '../registry/state.ts';
 import type { Candidate, ImageStore } from './image-store.ts';
 import type { Images } from './images.ts';
+import { Transfers } from './transfers.ts';
 
 export interface ImageRouteParts {
   readonly replica: Replica;
@@ -18,9 +19,11 @@ export interface ImageRouteParts {
 }
 
 export function imageRoute(app: App, parts: ImageRouteParts): void {
+  const transfers = new Transfers();
   app.route<{ Params: { sha256: string }; Querystring: { withdrawn?: string } }>({
     method: ['GET', 'HEAD'],
     url: '/v1/images/:sha256',
+    onRequest: transfers.enter,
     handler: async (request, reply) => {
       const sha256 = fromHex(request.params.sha256, 32);
       const [first] = parts.imageStore.find(sha256);
