@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
 import { encodeGroup, REGISTRATIONS } from '../api/registration.ts';
 import { encodePolicies } from '../api/policy.ts';
@@ -33,13 +34,13 @@ function newAuthor(name: string) {
   });
 }
 
-/** What the node of each operator has from a version on; undefined: it does not answer. */
+/** What the node of each operator has from a version on, the last one first; undefined: it does not answer. */
 function told(answers: Readonly<Record<string, readonly Uint8Array[] | undefined>>) {
-  const asked: string[] = [];
-  const request = async ({ url }: ClientRequest) => {
+  const request = async ({ url, signal }: ClientRequest) => {
     const { hostname, searchParams } = new URL(url);
     const [operator = ''] = hostname.split('-');
-    asked.push(operator);
+    if (operator !== 'd') await sleep(5);
+    if (signal?.aborted) throw new FirmamentError('NET_ABORTED');
     const changes = answers[operator];
     if (!changes) throw new FirmamentError('NET_UNREACHABLE');
     const body = encodePolicies(changes.slice(Number(searchParams.get('from')) - 2));
@@ -62,6 +63,11 @@ test('T08: a policy that too few approved moves nobody', async () => {
   assert.equal(await told({ a: lie, b: lie, c: [], d: [] }), root);
   const found = await told({ a: lie, b: [second.statement.bytes], c: undefined, d: undefined });
   assert.equal(found.policy.skew, 60);
+});
+
+test('T08: one operator that knows of nothing new is not believed alone', async () => {
+  const found = await told({ b: [second.statement.bytes], d: [] });
+  assert.equal(found.policy.version, 2);
 });
 
 test('when nobody answers the pinned policy stands', async () => {

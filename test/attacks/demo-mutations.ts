@@ -37,6 +37,14 @@ export const DEMO_MUTATIONS: readonly Mutation[] = [
       '',
     ],
   ]),
+  ...against('T17', 'T17-fork', [
+    [
+      'src/trust/state.ts',
+      "check(proven.head.size > stored.size || equal(proven.head.root, stored.root), 'TRUST_HEAD_FORK');",
+      '',
+    ],
+    [QUORUM, 'newest.size >= root.policy.quorum', 'true'],
+  ]),
   ...against('T16', 'T16-tampered-block', [
     ['src/store/disk.ts', '      verifyBlock(cid, bytes);\n    } catch {', '    } catch {'],
     ['src/store/fetch.ts', '      verifyBlock(job.cid, bytes);\n', ''],

@@ -5,6 +5,7 @@ const T08 = 'test/attacks/T08-root.test.ts';
 const T08_DEVICE = 'test/attacks/T08-device.test.ts';
 const T11 = 'test/attacks/T11-frozen.test.ts';
 const T12 = 'test/attacks/T12-handover.test.ts';
+const AUTHOR = 'src/author/policies.test.ts';
 const REPLICA = 'src/ledger/replica.ts';
 
 function mutations(
@@ -19,6 +20,15 @@ function mutations(
 }
 
 export const POLICY_MUTATIONS: readonly Mutation[] = [
+  ...mutations('T08', 'src/author/author.ts', AUTHOR, [
+    ['root.policy.version > pinned.policy.version', 'true'],
+    ['root.policy.version < pinned.policy.version || equal(pinned.bytes, root.bytes)', 'true'],
+    [
+      "check(equal(pinned.networkId, root.networkId), 'AUTHOR_NETWORK', 'another network is pinned');\n  if",
+      'if',
+    ],
+  ]),
+  ...mutations('T08', 'src/author/policies.ts', AUTHOR, [['heard.size >= enough', 'true']]),
   ...mutations('T08', 'src/registry/policy-change.ts', T08, [
     [
       "utf8('firmament/policy/v1'), root.networkId, root.hash",
