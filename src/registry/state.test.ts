@@ -38,6 +38,7 @@ function everyKind(): { readonly view: View; readonly names: readonly string[] }
     links: [1],
     rotations: 0,
     status: 0,
+    psk: id(8),
   });
   state.setAuthorLine(view, id(1), 0, id(2));
   state.setLine(view, id(2), {
