@@ -144,7 +144,8 @@ export const CODES = {
   TRUST_WITHDRAWN: 'the release is withdrawn or below the lowest sequence still allowed',
   TRUST_SEQUENCE_ROLLBACK: 'the sequence is not above the last confirmed one',
   TRUST_CLAIM_MISMATCH: 'the claims of the release differ from its manifest or from the map',
-  TRUST_MAC_MISSING: "the release has no MAC by the device's PSK",
+  TRUST_MAC_MISSING:
+    "the envelope lacks the MAC that its author signed for, or any by the device's PSK",
   TRUST_MAC_INVALID: "the release has a MAC in the name of the device's PSK that it does not make",
   TRUST_NOT_APPLICABLE: 'the release may not be installed over the installed one and names no way',
   TRUST_UNPROVISIONED:

@@ -57,6 +57,7 @@ export function verifyRelease(input: {
   const { vendor, class: cls } = proven.line;
   check(equal(vendorId, vendor) && equal(classId, cls), 'TRUST_CLAIM_MISMATCH', 'vendor or class');
   check(manifest.sequence === claims.counter, 'TRUST_CLAIM_MISMATCH', 'sequence');
+  checkMacHere(parsed, release);
   if (psk) checkMac(parsed, psk);
   return {
     sequence: manifest.sequence,
@@ -64,6 +65,12 @@ export function verifyRelease(input: {
     claims: release,
     envelope,
   } as VerifiedRelease;
+}
+
+// T07: a gateway has no PSK, and must not keep for its devices an envelope that a node took the MAC out of.
+function checkMacHere({ authenticationBlocks }: Envelope, { mac }: ReleaseClaims): void {
+  const here = mac === undefined || authenticationBlocks.some((block) => equal(block, mac));
+  check(here, 'TRUST_MAC_MISSING');
 }
 
 // T07: whoever has stolen the release key, or learned to forge signatures, still lacks the PSK.

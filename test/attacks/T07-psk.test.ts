@@ -1,12 +1,17 @@
 /** T07: what a PSK author's devices and the registry refuse. That the PSK goes nowhere: T07-secret.test.ts. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { sha256 } from '#crypto';
 import { rotation } from '../../src/author/key-changes.ts';
 import { registerAuthor, type Session } from '../../src/author/publish.ts';
 import { declareStatement, registerStatement } from '../../src/author/statements.ts';
 import { hex, utf8 } from '../../src/bytes.ts';
-import { encodeKey } from '../../src/cose/key.ts';
+import { encode } from '../../src/cbor/encode.ts';
+import { encodeKey, encodeMacKey } from '../../src/cose/key.ts';
+import { openDevice, provisionDevice } from '../../src/device/device.ts';
 import { encodeProvisioning, parseProvisioning } from '../../src/device/provision.ts';
 import { provisionOf } from '../../src/device/trust-memory.ts';
 import type { ReleaseClaims } from '../../src/registry/claims.ts';
@@ -122,60 +127,85 @@ suite('T07: the registry', () => {
   });
 });
 
+/** A release of a PSK author on the ledger, with a MAC that its signer made, and readers of it. */
+function published(macOf: (digest: Uint8Array) => Uint8Array) {
+  const ledger = new SampleLedger(4, { mode: 'private', pskAuthors: true });
+  const author = ledger.author('author', undefined, PSK.keyId);
+  const digest = encode([-16, ledger.release(author, 1n).digest]);
+  const mac = macOf(digest);
+  const described = { version: '1.0.0', urgency: 'functional', documents: [], mac } as const;
+  const release = ledger.publish(author, 1n, { claims: { release: described } });
+  for (const operator of ['o1', 'o2']) ledger.apply(ledger.hold(operator, author, release));
+  const { authenticationBlocks } = parseEnvelope(envelopeOf(release));
+  return {
+    digest,
+    mac,
+    signed: authenticationBlocks,
+    /** With these authentication blocks, as a node hands it over. */
+    accept: (blocks: readonly Uint8Array[], psk?: PreSharedKey) => {
+      const provision = provisionFor(ledger, author);
+      const lines = provision.lines.map((line) => ({ ...line, ...(psk && { psk }) }));
+      const proof = proveLine(ledger, author.line);
+      const { judged } = acceptProof({ ...provision, lines }, NEW_READER, 0, proof, NOW);
+      const manifest = release.attachment;
+      return acceptRelease(judged, buildEnvelope({ manifest, authenticationBlocks: blocks }), null);
+    },
+  };
+}
+
 suite('T07: a device with a PSK', () => {
+  test('accepts a release with a MAC by it', () => {
+    const { accept, signed, mac } = published((digest) => createReleaseMac(PSK, digest));
+    assert.equal(accept([...signed, mac], PSK).sequence, 1n);
+  });
+
+  test('refuses what a thief of the release key signs, who has another PSK', () => {
+    const thief = { ...OTHER, keyId: PSK.keyId };
+    const { accept, signed, mac } = published((digest) => createReleaseMac(thief, digest));
+    assert.throws(() => accept([...signed, mac], PSK), { code: 'TRUST_MAC_INVALID' });
+  });
+
+  test('refuses the MAC of another release', () => {
+    const { accept, signed, mac } = published(() => createReleaseMac(PSK, utf8('another digest')));
+    assert.throws(() => accept([...signed, mac], PSK), { code: 'TRUST_MAC_INVALID' });
+  });
+
+  test('refuses a MAC in the name of another PSK than its own', () => {
+    const { accept, signed, mac } = published((digest) => createReleaseMac(PSK, digest));
+    assert.throws(() => accept([...signed, mac], OTHER), { code: 'TRUST_MAC_MISSING' });
+  });
+
+  test('needs the signature as well: whoever has the PSK is not the author', () => {
+    const { accept, mac } = published((digest) => createReleaseMac(PSK, digest));
+    assert.throws(() => accept([mac], PSK), { code: 'SUIT_UNAUTHENTICATED' });
+  });
+
+  test('is not kept from a release by blocks that others put beside the MAC', () => {
+    const { accept, signed, digest, mac } = published((of) => createReleaseMac(PSK, of));
+    const junk = createReleaseMac({ ...OTHER, keyId: PSK.keyId }, digest);
+    assert.equal(accept([...signed, junk, mac], PSK).sequence, 1n);
+  });
+});
+
+test('T07: a reader without the PSK, as a gateway, takes the release with its MAC and not without', () => {
+  const { accept, signed, digest, mac } = published((of) => createReleaseMac(PSK, of));
+  assert.equal(accept([...signed, mac]).sequence, 1n);
+  assert.throws(() => accept(signed), { code: 'TRUST_MAC_MISSING' });
+  const other = createReleaseMac({ ...OTHER, keyId: PSK.keyId }, digest);
+  assert.throws(() => accept([...signed, other]), { code: 'TRUST_MAC_MISSING' });
+});
+
+test('T07: a device with a PSK takes nothing of an author who has none', () => {
   const ledger = new SampleLedger();
   const author = ledger.author('author');
   const release = ledger.publish(author, 1n);
   for (const operator of ['o1', 'o2']) ledger.apply(ledger.hold(operator, author, release));
-  const signed = envelopeOf(release);
-  const { digest } = parseEnvelope(signed);
-
-  /** The release as a node hands it over, with these blocks behind the signature. */
-  function envelopeWith(...macs: readonly Uint8Array[]): Uint8Array {
-    const { authenticationBlocks } = parseEnvelope(signed);
-    const blocks = [...authenticationBlocks, ...macs];
-    return buildEnvelope({ manifest: release.attachment, authenticationBlocks: blocks });
-  }
-
-  function accept(envelope: Uint8Array, psk?: PreSharedKey) {
-    const provision = provisionFor(ledger, author);
-    const lines = provision.lines.map((line) => ({ ...line, ...(psk && { psk }) }));
-    const proof = proveLine(ledger, author.line);
-    const { judged } = acceptProof({ ...provision, lines }, NEW_READER, 0, proof, NOW);
-    return acceptRelease(judged, envelope, null);
-  }
-
-  test('accepts a release with a MAC by it', () => {
-    assert.equal(accept(envelopeWith(createReleaseMac(PSK, digest)), PSK).sequence, 1n);
-  });
-
-  test('refuses one that is only signed, truly, by the release key', () => {
-    assert.throws(() => accept(signed, PSK), { code: 'TRUST_MAC_MISSING' });
-    assert.equal(accept(signed).sequence, 1n);
-  });
-
-  test('refuses a MAC by another PSK, under its own name or the right one', () => {
-    const other = createReleaseMac(OTHER, digest);
-    assert.throws(() => accept(envelopeWith(other), PSK), { code: 'TRUST_MAC_MISSING' });
-    const renamed = createReleaseMac({ ...OTHER, keyId: PSK.keyId }, digest);
-    assert.throws(() => accept(envelopeWith(renamed), PSK), { code: 'TRUST_MAC_INVALID' });
-  });
-
-  test('refuses the MAC of another release', () => {
-    const elsewhere = createReleaseMac(PSK, utf8('another digest'));
-    assert.throws(() => accept(envelopeWith(elsewhere), PSK), { code: 'TRUST_MAC_INVALID' });
-  });
-
-  test('is not kept from a release by blocks that others put beside the MAC', () => {
-    const junk = createReleaseMac({ ...OTHER, keyId: PSK.keyId }, digest);
-    const good = createReleaseMac(PSK, digest);
-    assert.equal(accept(envelopeWith(junk, good), PSK).sequence, 1n);
-  });
-
-  test('needs the signature as well: whoever has the PSK is not the author', () => {
-    const mac = createReleaseMac(PSK, digest);
-    const only = buildEnvelope({ manifest: release.attachment, authenticationBlocks: [mac] });
-    assert.throws(() => accept(only, PSK), { code: 'SUIT_UNAUTHENTICATED' });
+  const provision = provisionFor(ledger, author);
+  const lines = provision.lines.map((line) => ({ ...line, psk: PSK }));
+  const proof = proveLine(ledger, author.line);
+  const { judged } = acceptProof({ ...provision, lines }, NEW_READER, 0, proof, NOW);
+  assert.throws(() => acceptRelease(judged, envelopeOf(release), null), {
+    code: 'TRUST_MAC_MISSING',
   });
 });
 
@@ -219,6 +249,21 @@ suite('T07: provisioning', () => {
     assert.throws(() => encodeProvisioning({ ...fields, lines: mixed, psk }), {
       code: 'DEVICE_PROVISIONING_INVALID',
     });
+  });
+
+  test('as its maker does it writes the PSK for nobody else to read; another one there stops the device', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'firmament-psk-'));
+    try {
+      const { keyFile: _, ...made } = fields;
+      provisionDevice(join(folder, 'lamp'), { ...made, lines: stable }, PSK);
+      const file = join(folder, 'lamp', 'psk.key');
+      assert.equal((await stat(file)).mode & 0o777, 0o600);
+      await writeFile(file, encodeMacKey(OTHER.key, PSK.keyId));
+      const opened = openDevice(join(folder, 'lamp'), { clock: () => 0 });
+      await assert.rejects(opened, { code: 'DEVICE_PROVISIONING_INVALID' });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('never goes without the PSK that it names, nor with another', () => {

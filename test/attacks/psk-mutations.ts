@@ -43,6 +43,7 @@ export const PSK_MUTATIONS: readonly Mutation[] = [
     ['author.psk === undefined || network.root.policy.pskAuthors', 'true'],
   ]),
   ...mutations('src/trust/release.ts', PSK, [
+    ['checkMacHere(parsed, release);', ''],
     ['if (psk) checkMac(parsed, psk);', ''],
     ["check(macs.length > 0, 'TRUST_MAC_MISSING');", ''],
     ['macs.some(verifies)', 'true'],

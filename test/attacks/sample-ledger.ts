@@ -77,8 +77,8 @@ export class SampleLedger {
     return createStatement(key, claims, payload);
   }
 
-  /** Registers an author and declares its line for VENDOR, CLASS and `stable`. */
-  author(name: string, operator?: string): SampleAuthor {
+  /** Registers an author, with the key id of its PSK if it has one, and declares its line for VENDOR, CLASS and `stable`. */
+  author(name: string, operator?: string, psk?: Uint8Array): SampleAuthor {
     const key = sampleKey(`author ${name}`);
     const id = thumbprint(key.publicKey);
     const line = { author: id, vendor: VENDOR, class: CLASS, track: 'stable' };
@@ -92,6 +92,7 @@ export class SampleLedger {
       const claim = operatorClaim(this.networkId, id);
       payload.set(5, [operator, sign(sampleKey(`${operator} governance`), claim)]);
     }
+    if (psk) payload.set(6, psk);
     const issuer = hex(id);
     this.apply(this.statement(key, { kind: 'author.register', issuer, subject: issuer }, payload));
     this.apply(this.declare(key, line, { issuer }));
