@@ -157,10 +157,13 @@ class LocalLedger implements Ledger {
     return this.#options.replica.onHead(listener);
   }
 
-  /** What still waits is refused: none of it was acknowledged. The replica stays open. */
+  /** What still waits is ordered first: its callers get their answers. The replica stays open. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    while (this.#waiting.statements > 0) {
+      this.#cancel?.();
+      this.#commit();
+    }
     this.#cancel?.();
-    for (const { reject } of this.#waiting.drain()) reject(new FirmamentError('LEDGER_CLOSED'));
   }
 }

@@ -112,9 +112,4 @@ export class WaitingGroups {
       batch.push(lane.shift() as Waiting);
     }
   }
-
-  /** Takes everything out. */
-  drain(): readonly Waiting[] {
-    return this.take({ statements: Infinity, bytes: Infinity });
-  }
 }

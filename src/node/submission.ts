@@ -40,6 +40,8 @@ export interface Submitted extends Registered {
   readonly complete: boolean;
 }
 
+const CATCH_UP_MS = 5_000;
+
 /** Orders a group of statements in one block, or none of them. Errors: those of the registry, LEDGER_*. */
 export async function submit(parts: SubmissionParts, body: Uint8Array): Promise<Submitted> {
   const group = parseGroup(body);
@@ -71,17 +73,24 @@ export function parseGroup(body: Uint8Array): readonly Transaction[] {
   }));
 }
 
-// Nothing that is refused here travels further. Our state may lag behind the orderer's by a block: a refusal counts
-// only once the next one is here, or none came.
+// Nothing that is refused here travels further. Our state may lag behind the orderer's by a block, and by more after a
+// start: a refusal counts only once the next block is here, or none came and nobody is known to be further.
 async function checkAcceptable(
-  { replica }: SubmissionParts,
+  { replica, heads }: SubmissionParts,
   group: readonly Transaction[],
 ): Promise<void> {
-  const first = refusal(replica, group);
-  if (!first) return;
-  await nextHead(replica, 300);
-  const second = refusal(replica, group);
-  if (second) throw second;
+  const deadline = performance.now() + CATCH_UP_MS;
+  for (let waited = false; ; waited = true) {
+    const refused = refusal(replica, group);
+    if (!refused) return;
+    if (waited && (!isBehind(replica, heads) || performance.now() > deadline)) throw refused;
+    await nextHead(replica, 300);
+  }
+}
+
+function isBehind(replica: Replica, heads: Heads): boolean {
+  const { size } = replica.head();
+  return !heads.hasQuorum() || heads.all().some((cosignature) => cosignature.size > size);
 }
 
 async function nextHead(replica: Replica, timeoutMs: number): Promise<void> {
