@@ -191,12 +191,13 @@ export async function openAuthor(directory: string, clock: Clock): Promise<Autho
 
 /**
  * Pins the network that this author publishes to; another one is never put in its place.
- * Errors: POLICY_*, AUTHOR_NETWORK.
+ * Errors: POLICY_*, AUTHOR_NETWORK, AUTHOR_PSK_FORBIDDEN.
  */
 export async function pinRoot(author: Author, bytes: Uint8Array): Promise<Root> {
   const root = parseRoot(bytes);
   const pinned = await pinnedRoot(author);
   if (!pinned) {
+    checkPskAllowed(author, root);
     await createFile(join(author.directory, ROOT_FILE), bytes);
     return root;
   }
@@ -208,6 +209,15 @@ export async function pinRoot(author: Author, bytes: Uint8Array): Promise<Root> 
     'another policy of this network is pinned',
   );
   return pinned;
+}
+
+/** A PSK author has no place in a network without PSK authors (T07). Errors: AUTHOR_PSK_FORBIDDEN. */
+export function checkPskAllowed({ psk }: Pick<Author, 'psk'>, { policy }: Root): void {
+  check(
+    psk === undefined || policy.pskAuthors,
+    'AUTHOR_PSK_FORBIDDEN',
+    'the author was made with --psk, and this network has no PSK authors: only one of mode private may allow them',
+  );
 }
 
 /** Keeps a root that follows the pinned one (T08): only ever forward. Durable once it returns. Errors: AUTHOR_NETWORK. */

@@ -4,7 +4,7 @@ import { check, codeOf, fail, type Code } from '../errors.ts';
 import type { RawTransaction } from '../registry/block.ts';
 import { lineText } from '../registry/line.ts';
 import { parseStatement, type Statement } from '../registry/statement.ts';
-import type { Author } from './author.ts';
+import { checkPskAllowed, type Author } from './author.ts';
 import type { ImageFile } from './image-file.ts';
 import { nodesWithRole, type Network, type Patience } from './network.ts';
 import { dropPosted, keepPosted, readPosted, rememberedLine, rememberLine } from './records.ts';
@@ -176,11 +176,7 @@ export async function registerAuthor(
 ): Promise<Receipted> {
   const { author, network } = session;
   // The registry says so too: nothing that names a PSK is sent where it has no place.
-  check(
-    author.psk === undefined || network.root.policy.pskAuthors,
-    'AUTHOR_PSK_FORBIDDEN',
-    'the author was made with --psk, and this network has no PSK authors',
-  );
+  checkPskAllowed(author, network.root);
   return postOne(session, author.id, events, (counter) =>
     registerStatement(signerOf(session), counter, {
       name: author.name,

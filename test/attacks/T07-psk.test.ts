@@ -1,15 +1,18 @@
 /** T07: what a PSK author's devices and the registry refuse. That the PSK goes nowhere: T07-secret.test.ts. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { sha256 } from '#crypto';
+import { createAuthor } from '../../src/author/author.ts';
 import { rotation } from '../../src/author/key-changes.ts';
 import { registerAuthor, type Session } from '../../src/author/publish.ts';
 import { declareStatement, registerStatement } from '../../src/author/statements.ts';
 import { hex, utf8 } from '../../src/bytes.ts';
 import { encode } from '../../src/cbor/encode.ts';
+import { author as authorCommand } from '../../src/cli/author.ts';
 import { encodeKey, encodeMacKey } from '../../src/cose/key.ts';
 import { openDevice, provisionDevice } from '../../src/device/device.ts';
 import { encodeProvisioning, parseProvisioning } from '../../src/device/provision.ts';
@@ -124,6 +127,25 @@ suite('T07: the registry', () => {
     const { root } = fixtureNetwork();
     const session = { author: { psk: PSK.keyId }, network: { root } } as unknown as Session;
     await assert.rejects(registerAuthor(session), { code: 'AUTHOR_PSK_FORBIDDEN' });
+  });
+
+  test('of a network without PSK authors is not even pinned, and the command says why', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'firmament-psk-'));
+    try {
+      const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+      const cost = { N: 1024, r: 8, p: 1 };
+      const made = { directory: join(folder, 'author'), name: 'Acme', psk: true };
+      await createAuthor({ ...made, passphrase: 'p', random, cost, clock: () => 0 });
+      await writeFile(join(folder, 'root.cbor'), fixtureNetwork().root.bytes);
+      const said: string[] = [];
+      const io = { stdout: () => undefined, stderr: (line: string) => void said.push(line) };
+      const where = ['--dir', made.directory, '--root', join(folder, 'root.cbor')];
+      assert.equal(await authorCommand(['register', ...where], io), 1);
+      assert.match(said.join('\n'), /AUTHOR_PSK_FORBIDDEN.*--psk.*only one of mode private/s);
+      assert.ok(!(await readdir(made.directory)).includes('root.cbor'));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

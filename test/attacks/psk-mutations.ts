@@ -39,8 +39,10 @@ export const PSK_MUTATIONS: readonly Mutation[] = [
   ...mutations('src/registry/claims.ts', PSK, [
     ["asBytes(mac, 'mac', { max: 256 })", "asBytes(mac, 'mac')"],
   ]),
-  ...mutations('src/author/publish.ts', PSK, [
-    ['author.psk === undefined || network.root.policy.pskAuthors', 'true'],
+  ...mutations('src/author/publish.ts', PSK, [['checkPskAllowed(author, network.root);', '']]),
+  ...mutations('src/author/author.ts', PSK, [
+    ['checkPskAllowed(author, root);', ''],
+    ['psk === undefined || policy.pskAuthors', 'true'],
   ]),
   ...mutations('src/trust/release.ts', PSK, [
     ['checkMacHere(parsed, release);', ''],
