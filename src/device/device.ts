@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { privateKey } from '#crypto';
 import type { Clock } from '../clock.ts';
 import { decodeMacKey, decodePrivateKey, encodeMacKey, encodePrivateKey } from '../cose/key.ts';
+import { hex } from '../bytes.ts';
 import { check } from '../errors.ts';
 import { certificateSha256 } from '../net/authority.ts';
 import { createClient, type Client } from '../net/client.ts';
@@ -123,7 +124,7 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     nodes: (root) =>
       archived ??
       (gateway
-        ? [gatewayNode(gateway, client, provisioning.name)]
+        ? [gatewayNode(gateway, client, provisioning)]
         : retrievalNodes(root, client, provisioning.name, options.onlyNodes)),
     key:
       gateway?.enrolment.credential.tier === 'certificate' ? gateway.enrolment.credential.key : key,
@@ -151,11 +152,12 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
 function gatewayNode(
   { enrolment, report }: GatewayWay,
   client: Client,
-  deviceName: string,
+  { name, root }: Provisioning,
 ): NodeAccess {
   const url = `https://${enrolment.https}`;
+  const network = hex(root.networkId);
   return {
-    ...nodeAccess({ name: 'gateway', url }, client, deviceName),
+    ...nodeAccess({ name: 'gateway', url, network }, client, name),
     report: async (bytes) => report(bytes),
   };
 }

@@ -11,6 +11,7 @@ import { parseLineText } from '../registry/line.ts';
 import { decodeProof, encodeProof } from '../trust/proof.ts';
 import { openEdge, silent, type Edge } from '../testing/gateway-edge.ts';
 import { firmwareRoutes, type FirmwareImage } from './firmware-routes.ts';
+import { PolicyChanges } from './policy-changes.ts';
 import { Releases } from './releases.ts';
 
 const IMAGE = new Uint8Array(randomBytes(300_000));
@@ -79,6 +80,8 @@ before(async () => {
     releases,
     repository: { open: async (sha256) => (sha256 === NAME ? image : undefined) },
     time: () => ({ time: edge.now, synchronised: true }),
+    policyChanges: new PolicyChanges(edge.database),
+    network: '0'.repeat(64),
   });
   origin = `https://127.0.0.1:${await server.listen()}`;
   client = createClient({ pins: { root: fromHex(edge.authority.rootHash) } });

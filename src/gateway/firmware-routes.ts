@@ -5,6 +5,7 @@
 import { Readable } from 'node:stream';
 import { sha256 } from '#crypto';
 import { encodePayload, type GatewayTime } from '../api/downlink.ts';
+import { encodePolicies, POLICIES } from '../api/policy.ts';
 import { ENVELOPE_MEDIA } from '../api/retrieval.ts';
 import { equal, fromHex, hex } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
@@ -13,6 +14,7 @@ import type { App, Reply, Request } from '../net/server.ts';
 import { parseLineText } from '../registry/line.ts';
 import { decodeLineValue } from '../registry/map-value.ts';
 import { decodeProof } from '../trust/proof.ts';
+import type { PolicyChanges } from './policy-changes.ts';
 import type { Releases, StoredRelease } from './releases.ts';
 
 /** The images of the local repository. */
@@ -30,6 +32,9 @@ export interface FirmwareRouteParts {
   readonly releases: Releases;
   readonly repository: FirmwareImages;
   readonly time: () => GatewayTime;
+  readonly policyChanges: Pick<PolicyChanges, 'from'>;
+  /** Id of the network that is meant when none is named, hex. */
+  readonly network: string;
 }
 
 export function firmwareRoutes(app: App, parts: FirmwareRouteParts): void {
@@ -69,6 +74,15 @@ export function firmwareRoutes(app: App, parts: FirmwareRouteParts): void {
       return sendImage(request, reply, name, image);
     },
   });
+  app.get<{ Querystring: { from?: string; network?: string } }>(
+    POLICIES,
+    async (request, reply) => {
+      const { from = '2', network = parts.network } = request.query;
+      check(/^\d{1,15}$/.test(from) && /^[0-9a-f]{64}$/.test(network), 'API_QUERY_INVALID');
+      const body = encodePolicies(parts.policyChanges.from(network, Number(from)));
+      return reply.header('cache-control', 'no-cache').type('application/cbor').send(body);
+    },
+  );
   app.get('/v1/time', async (_request, reply) =>
     reply
       .header('cache-control', 'no-store')

@@ -14,11 +14,13 @@ import { firstState, type Provision, type TrustState } from '../trust/state.ts';
 import type { FollowedByOwner, NetworkConfig } from './config.ts';
 import type { Events } from './events.ts';
 import type { GatewayFaultPoint } from './fault.ts';
+import type { PolicyChanges } from './policy-changes.ts';
 import type { Releases, StoredRelease } from './releases.ts';
 
 export interface FollowerParts {
   readonly network: NetworkConfig;
   readonly releases: Releases;
+  readonly policyChanges: Pick<PolicyChanges, 'save'>;
   readonly events: Events;
   /** The nodes to ask under a root. */
   readonly nodes: (root: Root) => readonly NodeAccess[];
@@ -83,6 +85,7 @@ export class Follower {
   /** One round over every line. Never throws for what a node did; one round at a time. */
   async poll(): Promise<void> {
     const down = new Set<string>();
+    this.#turn++;
     for (const position of this.lines.keys()) {
       try {
         await this.#pollLine(position, down);
@@ -121,7 +124,7 @@ export class Follower {
 
   async #pollLine(position: number, down: Set<string>): Promise<void> {
     let stale = false;
-    for (const node of this.#order()) {
+    for (const node of this.#order(position)) {
       if (down.has(node.name)) continue;
       try {
         const judged = await this.#ask(node, position);
@@ -148,7 +151,7 @@ export class Follower {
     const { line } = this.lines[position] ?? fail('TRUST_UNPROVISIONED');
     const linksKnown = this.#state.chains[position]?.count ?? 0;
     const proof = await node.latest(line, linksKnown);
-    await followPolicies(this.#pinned(), node, proof);
+    await this.#followPolicies(node, proof);
     const { judged, state } = acceptProof(this.#provision(), this.#state, position, proof, clock());
     const before = releases.line(lineText(line));
     const freshness = freshnessText(judged.freshness);
@@ -165,6 +168,24 @@ export class Follower {
         detail: `the line changed hands, to author ${owner}`,
       });
     return judged;
+  }
+
+  /** T08: what led on is kept, for devices that are still behind. */
+  async #followPolicies(node: NodeAccess, proof: Uint8Array): Promise<void> {
+    const changes: Uint8Array[] = [];
+    const { version } = this.#root.policy;
+    const policies = async (from: number): Promise<readonly Uint8Array[]> => {
+      const given = await node.policies(from);
+      changes.splice(from - version - 1, Infinity, ...given);
+      return given;
+    };
+    try {
+      await followPolicies(this.#pinned(), { policies }, proof);
+    } finally {
+      const { networkId, policy } = this.#root;
+      const taken = changes.slice(0, policy.version - version);
+      this.#parts.policyChanges.save(networkId, version + 1, taken);
+    }
   }
 
   #pinned(): PinnedRoot {
@@ -230,11 +251,11 @@ export class Follower {
     };
   }
 
-  /** Nodes to ask, another first each time; those set aside come last. */
-  #order(): readonly NodeAccess[] {
+  /** Nodes to ask, another first in each round and for each line; those set aside come last. */
+  #order(position: number): readonly NodeAccess[] {
     const nodes = this.#parts.nodes(this.#root);
     const now = this.#parts.clock();
-    const from = this.#turn++ % Math.max(1, nodes.length);
+    const from = (this.#turn + position) % Math.max(1, nodes.length);
     const aside = (node: NodeAccess): number =>
       Number((this.#asideUntil.get(node.name) ?? 0) > now);
     return [...nodes.slice(from), ...nodes.slice(0, from)].toSorted((a, b) => aside(a) - aside(b));
@@ -242,7 +263,7 @@ export class Follower {
 
   /** Nodes for images, in the order of trust. */
   nodes(): readonly NodeAccess[] {
-    return this.#order();
+    return this.#order(this.#turn);
   }
 
   /** A node gave an image that is not the one: it is asked last for a while. */

@@ -91,6 +91,7 @@ export async function startGateway(
     const follower: Follower = new Follower({
       network,
       releases,
+      policyChanges: kept.policyChanges,
       events,
       nodes,
       staleInstall,
@@ -172,7 +173,9 @@ export async function startGateway(
     vendors: config.vendors,
     onEnrolled: (device) => events.add({ step: 'device', device, detail: 'enrolled' }),
   });
-  firmwareRoutes(https.app, { ...kept, time });
+  const [first] = config.networks;
+  const network = first ? hex(first.root.networkId) : '';
+  firmwareRoutes(https.app, { ...kept, time, network });
   const httpsPort = await https.listen();
   const host = config.hosts[0] ?? config.https.host;
   addresses.https = `${host}:${httpsPort}`;

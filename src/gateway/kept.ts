@@ -10,6 +10,7 @@ import { Devices } from './devices.ts';
 import { EnrolmentCodes } from './enrolment-codes.ts';
 import { Events } from './events.ts';
 import { Offers } from './offers.ts';
+import { PolicyChanges } from './policy-changes.ts';
 import { Releases } from './releases.ts';
 import { openRepository, type Repository } from './repository.ts';
 import { openState } from './state.ts';
@@ -19,6 +20,7 @@ export interface Kept extends AsyncDisposable {
   readonly devices: Devices;
   readonly events: Events;
   readonly releases: Releases;
+  readonly policyChanges: PolicyChanges;
   readonly offers: Offers;
   readonly decisions: Decisions;
   readonly codes: EnrolmentCodes;
@@ -44,6 +46,7 @@ export async function openKept(config: GatewayConfig, clock: Clock): Promise<Kep
     devices,
     events: new Events(database, clock),
     releases: new Releases(database),
+    policyChanges: new PolicyChanges(database),
     offers: new Offers(database, clock, random),
     decisions: new Decisions(database, config.groups),
     codes: new EnrolmentCodes(database, clock, random),

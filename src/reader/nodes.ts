@@ -47,9 +47,13 @@ export function retrievalNodes(
     .map(({ name, node }) => nodeAccess({ name, url: node.url }, client, deviceName));
 }
 
-/** Whoever answers as a node does: a node, or a gateway. `url` without a path. */
+/** Whoever answers as a node does: a node, or a gateway. `url` without a path; `network`: its id, for one that knows several. */
 export function nodeAccess(
-  { name, url }: { readonly name: string; readonly url: string },
+  {
+    name,
+    url,
+    network,
+  }: { readonly name: string; readonly url: string; readonly network?: string },
   client: Client,
   deviceName: string,
 ): NodeAccess {
@@ -73,7 +77,8 @@ export function nodeAccess(
       return decodeLatest(await get(latestPath(line, linksKnown), MAX_LATEST, headers)).proof;
     },
     async policies(from) {
-      return decodePolicies(await get(policiesPath(from), MAX_POLICIES_ANSWER, {}));
+      const which = network === undefined ? '' : `&network=${network}`;
+      return decodePolicies(await get(policiesPath(from) + which, MAX_POLICIES_ANSWER, {}));
     },
     release(line, digest) {
       const path = `${releasePath(digest)}?line=${encodeURIComponent(lineText(line))}`;

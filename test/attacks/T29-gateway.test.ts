@@ -65,7 +65,8 @@ async function honestAnswer(of = key): Promise<Record<string, unknown>> {
 suite('T29: enrolment gives an identity and no more', () => {
   test('an honest answer is taken', async () => {
     const { server, bundle } = await gateway(await honestAnswer());
-    await using _server = server;
+    await using running = server;
+    assert.ok(running);
     const enrolled = await requestEnrolment({ bundle, key, ...LAMP });
     assert.equal(enrolled.credential.tier, 'certificate');
   });
@@ -73,7 +74,8 @@ suite('T29: enrolment gives an identity and no more', () => {
   test('an anchor, a line or a floor in the answer or the bundle', async () => {
     for (const field of ['anchor', 'line', 'networkRoot', 'floor']) {
       const { server, bundle } = await gateway({ ...(await honestAnswer()), [field]: 'ab' });
-      await using _server = server;
+      await using running = server;
+      assert.ok(running);
       await assert.rejects(requestEnrolment({ bundle, key, ...LAMP }), {
         code: 'TRUST_UNPROVISIONED',
       });
@@ -85,7 +87,8 @@ suite('T29: enrolment gives an identity and no more', () => {
 
   test('nothing is sent to a server of another root', async () => {
     const { server, bundle, asked } = await gateway(await honestAnswer());
-    await using _server = server;
+    await using running = server;
+    assert.ok(running);
     const other = bundle.replace(/r=..../, 'r=0000');
     await assert.rejects(requestEnrolment({ bundle: other, key, ...LAMP }), {
       code: 'NET_SERVER_UNTRUSTED',
@@ -103,7 +106,8 @@ suite('T29: enrolment gives an identity and no more', () => {
       { ...(await honestAnswer()), mqtt: 'no address' },
     ]) {
       const { server, bundle } = await gateway(wrong);
-      await using _server = server;
+      await using running = server;
+      assert.ok(running);
       await assert.rejects(requestEnrolment({ bundle, key, ...LAMP }), {
         code: 'ENROLMENT_ANSWER_INVALID',
       });

@@ -179,8 +179,7 @@ suite('devices behind a gateway', () => {
   });
 
   test('a gateway that comes back finds its devices, and who was away gets the offer on return', async () => {
-    const staying = await light();
-    await using _staying = staying;
+    await using staying = await light();
     await staying.runs('1.0.0');
     const away = await light();
     await away.runs('1.0.0');

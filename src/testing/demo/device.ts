@@ -77,9 +77,13 @@ export class DemoDevice {
 
   /** Switches it on: it has booted when this resolves, and asks every second. */
   async start(nodes?: string): Promise<void> {
-    this.progress = undefined;
     const only = nodes === undefined ? [] : ['--nodes', nodes];
-    const args = ['device', 'run', this.folder, '--interval', '1', ...only];
+    await this.#run(['--interval', '1', ...only]);
+  }
+
+  async #run(how: readonly string[]): Promise<void> {
+    this.progress = undefined;
+    const args = ['device', 'run', this.folder, ...how];
     const command = this.#maker.commands.start(args, { onEvent: (event) => this.#hear(event) });
     this.#process = command;
     command.ended.then(
@@ -87,6 +91,19 @@ export class DemoDevice {
       () => undefined,
     );
     await command.event((event) => event['type'] === 'ready');
+  }
+
+  /** With the bundle that its owner gives it, as a certificate device of the gateway. */
+  async enrol(bundle: string): Promise<string> {
+    const hardware = ['--type', this.model, '--hardware', '1.0'];
+    const args = ['device', 'enrol', this.folder, bundle, ...hardware];
+    return String((await this.#maker.commands.answer(args))['device']);
+  }
+
+  /** Switches it on behind its gateway: `force` waits to be told, `self` asks every second. */
+  async startBehindGateway(mode: 'force' | 'self'): Promise<void> {
+    const asking = mode === 'self' ? ['--interval', '1'] : [];
+    await this.#run(['--gateway', '--mode', mode, ...asking]);
   }
 
   /** The power goes. */
@@ -153,10 +170,11 @@ export class DemoDevice {
       this.refused.push(code);
       this.#maker.onRefusal(this, String(event['node']), code);
     }
-    if (event['type'] === 'ready' || event['type'] === 'result') {
+    const round = event['type'] === 'result' || event['type'] === 'attempt';
+    if (event['type'] === 'ready' || round) {
       this.running = runningOf(event['running']);
       this.progress = undefined;
-      if (event['type'] === 'result') this.#rounds++;
+      if (round) this.#rounds++;
       if (typeof event['freshness'] === 'string') this.freshness = event['freshness'];
     }
     this.#maker.onChange();

@@ -1,6 +1,7 @@
 /** The first half of the demo: from nothing to devices that outlive their author's node. */
+import { behindGateway } from './gateway.ts';
 import type { Seen } from './rows.ts';
-import { ordererDies } from './hand-over.ts';
+import { authorFollows, ordererDies } from './hand-over.ts';
 import { AUTHORS_NODE } from './members.ts';
 import { MODELS, type Model } from './images.ts';
 import { waypoint } from './waypoint.ts';
@@ -27,9 +28,11 @@ export async function liveThrough(stage: Stage): Promise<Omit<Loot, 'attacker'> 
   const { line, digest } = releaseOf(stage, 'lamp', '1.0.0');
   const oldEnvelope = await stage.network.envelope(line, digest);
   if (!(await published(stage, '2.0.0'))) return undefined;
+  if (!(await authorFollows(stage))) return undefined;
   if (!(await householdUpdated(stage, '2.0.0'))) return undefined;
   if (!(await waypoint(stage))) return undefined;
   if (!(await authorsNodeDies(stage))) return undefined;
+  await behindGateway(stage);
   return { staleLatest, oldEnvelope };
 }
 
