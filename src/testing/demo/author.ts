@@ -109,6 +109,11 @@ export class DemoAuthor {
     return unlockAuthor(await openAuthor(this.#directory, () => 0), PASSPHRASE);
   }
 
+  /** Of the policy that its folder pins. */
+  async policyVersion(): Promise<number> {
+    return Number((await this.#do(['author', 'show']))['policy']);
+  }
+
   /** Withdraws a release; nothing below `lowest` is installed any more. */
   async withdraw(release: DemoRelease, lowest: bigint): Promise<Json> {
     const what = ['--digest', release.digest.toHex(), '--line', release.lineText];

@@ -115,6 +115,13 @@ function devicesFollow(stage: Stage): Promise<boolean> {
   });
 }
 
+/** To be asked once the author has published under the other orderer. */
+export function authorFollows({ rows, author }: Stage): Promise<boolean> {
+  return rows.judge("the author's tools have followed too", 'pin policy 2', [], async () => {
+    return `pin policy ${await author.policyVersion()}`;
+  });
+}
+
 /** Of the policy that a device has moved on to; undefined while it is the one that it was made with. */
 function versionIn(folder: string): number | undefined {
   try {
