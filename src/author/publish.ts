@@ -17,6 +17,7 @@ import {
   type OperatorProof,
   type Signer,
 } from './statements.ts';
+import { waitProven } from './proven.ts';
 import { waitAvailable, type ReleaseStatus } from './status.ts';
 import { upload, type UploadProgress } from './upload.ts';
 
@@ -71,8 +72,13 @@ export async function publishRelease(
     options.wait === false
       ? undefined
       : await waitAvailable(network, release.digest, patience, events.onStatus);
-  await dropPosted(author, release.digest);
   const { counter: sequence } = release.statement;
+  // A receipt and a status are one node's word; the proof is that of k operators.
+  if (status) {
+    const { digest } = release;
+    await waitProven(network, release.line, { digest, sequence }, patience);
+  }
+  await dropPosted(author, release.digest);
   return { digest: release.digest, line, sequence, entries, ...(status && { status }) };
 }
 

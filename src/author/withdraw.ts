@@ -2,7 +2,7 @@
 import { sha256 } from '#crypto';
 import { concat, utf8 } from '../bytes.ts';
 import { lineKey, type Line } from '../registry/line.ts';
-import { provenLine } from './lines.ts';
+import { provenLine } from './proven.ts';
 import { postOne, signerOf, type Session } from './publish.ts';
 import type { Receipted, RegistrationEvents } from './registration.ts';
 import { withdrawStatement } from './statements.ts';
