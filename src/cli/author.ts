@@ -22,6 +22,7 @@ import {
   withSession,
 } from './author-session.ts';
 import { keys } from './author-keys.ts';
+import { serve } from './author-serve.ts';
 import type { Io } from './io.ts';
 import { passphraseOf } from './passphrase.ts';
 import { createProgress } from './progress.ts';
@@ -38,6 +39,9 @@ const USAGE = `Usage: firmament author VERB [--dir DIR] [--passphrase-file FILE 
       declares a line of releases; release publish does it by itself when it is needed
   keys rotate|revoke|delegate|transfer|accept|approve|submit|show
       changes who may sign, by the recovery keys; author keys --help says more
+  serve DIR [--port 8445] [--host HOST] --certificate FILE --key FILE | --own-root FILE
+      serves the files of DIR that are named by their SHA-256 at https://HOST:PORT/SHA256; --own-root makes a certificate
+      now and writes the root that gateways need to know (urlsCa) to FILE
   show
       prints who the author is
 
@@ -49,7 +53,7 @@ const COMMON = SIGNING;
 export async function author(args: readonly string[], io: Io): Promise<number> {
   const [verb, ...rest] = args;
   if (verb === 'keys') return keys(rest, io);
-  return runVerb('author', USAGE, { init, register, line, show }, args, io);
+  return runVerb('author', USAGE, { init, register, line, serve, show }, args, io);
 }
 
 async function init(args: readonly string[], io: Io): Promise<void> {

@@ -79,8 +79,7 @@ export class Campaign {
   /** Looks at every device; resolves after a look that began later than this call. */
   reviewAll(): Promise<void> {
     this.#wanted = true;
-    this.#pass ??= this.#passes().finally(() => (this.#pass = undefined));
-    return this.#pass;
+    return (this.#pass ??= this.#passes());
   }
 
   /** `reviewAll`, for whoever does not wait for it. */
@@ -91,15 +90,25 @@ export class Campaign {
   }
 
   async #passes(): Promise<void> {
-    while (this.#wanted) {
-      this.#wanted = false;
-      const ids = this.#parts.devices.active();
-      for (let at = 0; at < ids.length; at += AT_ONCE) {
+    try {
+      while (this.#wanted) {
+        this.#wanted = false;
         await nextTurn();
-        this.#commit(() => {
-          for (const id of ids.slice(at, at + AT_ONCE)) this.#review(id, false);
-        });
+        await this.#lookAtAll();
       }
+    } finally {
+      // In the same turn as the last look at `wanted`: nobody's wish falls between.
+      this.#pass = undefined;
+    }
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const ids = this.#parts.devices.active();
+    for (let at = 0; at < ids.length; at += AT_ONCE) {
+      this.#commit(() => {
+        for (const id of ids.slice(at, at + AT_ONCE)) this.#review(id, false);
+      });
+      await nextTurn();
     }
   }
 

@@ -1,5 +1,5 @@
 /** What a gateway does again and again, whatever happened the time before. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 
@@ -42,7 +42,15 @@ export function openLoops(logger: Logger): Loops {
 /** The same work for all who ask while it is under way. */
 export function shared(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
-  return () => (running ??= work().finally(() => (running = undefined)));
+  const once = async (): Promise<void> => {
+    await nextTurn();
+    try {
+      await work();
+    } finally {
+      running = undefined;
+    }
+  };
+  return () => (running ??= once());
 }
 
 /** Waits for it so many milliseconds at most. */

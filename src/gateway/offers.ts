@@ -69,7 +69,7 @@ export class Offers {
   open(device: string): StoredOffer | undefined {
     const row = this.#database
       .prepare(
-        `SELECT * FROM offer WHERE device = ? AND state IN (${OPEN_SQL}) ORDER BY made DESC, attempt DESC LIMIT 1`,
+        `SELECT * FROM offer WHERE device = ? AND state IN (${OPEN_SQL}) ORDER BY number DESC LIMIT 1`,
       )
       .get(device);
     return row && offerOf(row);
@@ -91,11 +91,11 @@ export class Offers {
   list(device?: string): readonly StoredOffer[] {
     return device === undefined
       ? this.#database
-          .prepare('SELECT * FROM offer ORDER BY made DESC LIMIT 1000')
+          .prepare('SELECT * FROM offer ORDER BY number DESC LIMIT 1000')
           .all()
           .map(offerOf)
       : this.#database
-          .prepare('SELECT * FROM offer WHERE device = ? ORDER BY made DESC LIMIT 1000')
+          .prepare('SELECT * FROM offer WHERE device = ? ORDER BY number DESC LIMIT 1000')
           .all(device)
           .map(offerOf);
   }
@@ -113,8 +113,8 @@ export class Offers {
       const attempt = this.#attempts(device, digest) + 1;
       this.#database
         .prepare(
-          `INSERT INTO offer (offer, device, digest, mode, nonce, state, attempt, made, changed)
-           VALUES (?, ?, ?, ?, ?, 'offered', ?, ?, ?)`,
+          `INSERT INTO offer (offer, device, digest, mode, nonce, state, attempt, made, changed, number)
+           VALUES (?, ?, ?, ?, ?, 'offered', ?, ?, ?, (SELECT COALESCE(MAX(number), 0) + 1 FROM offer))`,
         )
         .run(offer, device, digest, mode, hex(this.#random(16)), attempt, now, now);
     };
@@ -176,7 +176,7 @@ export class Offers {
     return this.#database
       .prepare(
         `SELECT digest FROM offer WHERE device = ? AND state = 'installed'
-         GROUP BY digest ORDER BY MAX(changed) DESC LIMIT 3`,
+         GROUP BY digest ORDER BY MAX(number) DESC LIMIT 3`,
       )
       .all(device)
       .map((row) => row['digest'] as string);

@@ -66,7 +66,7 @@ suite('what a device is offered', () => {
       { newOwner: true },
       'the line changed hands',
     ],
-    ['until the owner agrees', { newOwner: true, consent: true }, 'force'],
+    ['until the owner agrees', { newOwner: false, consent: true }, 'force'],
     ['postponed until later', { postponedUntil: 10_001 }, 'postponed'],
     ['and then no more', { postponedUntil: 10_000 }, 'force'],
     ['outside of the window', { policy: { window: [2, 5] } }, 'maintenance window'],

@@ -38,7 +38,7 @@ export const DEFAULT_POLICY: GroupPolicy = {
 export interface Circumstances {
   readonly policy: GroupPolicy;
   readonly release: { readonly sequence: bigint; readonly urgency: 'security' | 'functional' };
-  /** The line changed hands since the owner last agreed: that waits for the owner. */
+  /** The line changed hands, and the owner agreed neither to that nor to this very release since. */
   readonly newOwner: boolean;
   readonly consent: boolean;
   readonly vetoed: boolean;
@@ -123,7 +123,7 @@ function whyNot(c: Circumstances): WaitReason | undefined {
   if (policy.pin !== null && release.sequence > BigInt(policy.pin)) return 'pinned';
   const rule = policy[release.urgency];
   if (rule === 'never') return 'never by policy';
-  if (c.newOwner && !c.consent) return 'the line changed hands';
+  if (c.newOwner) return 'the line changed hands';
   if (rule === 'consent' && !c.consent) return 'consent';
   if (c.postponedUntil !== null && c.now < c.postponedUntil) return 'postponed';
   if (policy.window && !inWindow(policy.window, c.hour)) return 'maintenance window';

@@ -25,9 +25,9 @@ CREATE TABLE IF NOT EXISTS release (
 CREATE TABLE IF NOT EXISTS offer (
   offer TEXT PRIMARY KEY, device TEXT NOT NULL, digest TEXT NOT NULL, mode TEXT NOT NULL, nonce TEXT NOT NULL,
   state TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '', attempt INTEGER NOT NULL, made INTEGER NOT NULL,
-  changed INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0, report BLOB
+  changed INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0, report BLOB, number INTEGER NOT NULL UNIQUE
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS offer_device ON offer (device, made);
+CREATE INDEX IF NOT EXISTS offer_device ON offer (device, number);
 CREATE INDEX IF NOT EXISTS offer_digest ON offer (digest, state);
 CREATE INDEX IF NOT EXISTS offer_state ON offer (state);
 CREATE TABLE IF NOT EXISTS decision (
