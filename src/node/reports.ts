@@ -6,6 +6,7 @@ import { KID } from '../cose/claims.ts';
 import { asBytes } from '../cbor/read.ts';
 import { readDigest } from '../suit/digest.ts';
 import { parseItem } from '../suit/item.ts';
+import { explainReport } from '../suit/explain.ts';
 import { parseReport, readSignedReport, type Report } from '../suit/report.ts';
 
 export interface KeptReport {
@@ -14,6 +15,8 @@ export interface KeptReport {
   readonly keyId: string;
   readonly result: string;
   readonly detail: string;
+  /** The report in words, for people; escaped. */
+  readonly sentences: readonly string[];
 }
 
 const SCHEMA = `
@@ -83,5 +86,6 @@ function describe(received: number, bytes: Uint8Array): KeptReport {
     keyId: hex(keyId),
     result: report.result === true ? 'ok' : 'failed',
     detail: report.result === true ? '' : report.result.reason,
+    sentences: explainReport(report),
   };
 }
