@@ -145,7 +145,9 @@ suite('T11: withdrawals, revocations and policy changes are ordered before all e
     reject: () => undefined,
   });
   const order = (groups: WaitingGroups): readonly string[] =>
-    groups.drain().map(({ group }) => `${group[0]?.statement.kind} ${group[0]?.statement.counter}`);
+    groups
+      .take({ statements: Infinity, bytes: Infinity })
+      .map(({ group }) => `${group[0]?.statement.kind} ${group[0]?.statement.counter}`);
 
   test('also when a flood came first and fills its own room', () => {
     const groups = lanes();
