@@ -79,9 +79,14 @@ suite('T29: enrolment gives an identity and no more', () => {
       await assert.rejects(requestEnrolment({ bundle, key, ...LAMP }), {
         code: 'TRUST_UNPROVISIONED',
       });
-      await assert.rejects(requestEnrolment({ bundle: `${bundle}&${field}=ab`, key, ...LAMP }), {
+      const honest = await gateway(await honestAnswer());
+      await using other = honest.server;
+      assert.ok(other);
+      const more = `${honest.bundle}&${field}=ab`;
+      await assert.rejects(requestEnrolment({ bundle: more, key, ...LAMP }), {
         code: 'TRUST_UNPROVISIONED',
       });
+      assert.deepEqual(honest.asked, []);
     }
   });
 

@@ -1,5 +1,6 @@
 import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
+import { GATEWAY_DEVICE_MUTATIONS } from './gateway-device-mutations.ts';
 import { GATEWAY_EDGE_MUTATIONS } from './gateway-edge-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
@@ -40,6 +41,7 @@ function edits(
 export const MUTATIONS: readonly Mutation[] = [
   ...TIME_MUTATIONS,
   ...KEY_MUTATIONS,
+  ...GATEWAY_DEVICE_MUTATIONS,
   ...GATEWAY_EDGE_MUTATIONS,
   ...LEDGER_MUTATIONS,
   ...SUIT_MUTATIONS,
