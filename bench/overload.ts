@@ -22,10 +22,10 @@ export async function rows({ quick, say }: BenchOptions): Promise<readonly Row[]
     fixtureLine(fixtureAuthor(networkId, { name: 'author 0', curve: 'Ed25519' }).author),
   );
   const waits: number[] = [];
-  let over = false;
+  const over = new AbortController();
   const asking = (async () => {
     using connection = await openConnection(network.port);
-    while (!over) {
+    while (!over.signal.aborted) {
       const began = performance.now();
       await connection.request(get(path, 'localhost'));
       waits.push(performance.now() - began);
@@ -33,7 +33,7 @@ export async function rows({ quick, say }: BenchOptions): Promise<readonly Row[]
     }
   })();
   const sent = await send(network.port, lanes, quick ? 3 : 15, LET_IN / 2);
-  over = true;
+  over.abort();
   await asking;
   waits.sort((a, b) => a - b);
   const refused = sent.others['503'] ?? 0;

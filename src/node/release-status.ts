@@ -23,7 +23,11 @@ export interface ReleaseStatusAnswer {
     readonly sha256: string;
     readonly size: number;
     readonly anchored: boolean;
-    readonly holders: readonly { readonly node: string; readonly operator: string; readonly until: number }[];
+    readonly holders: readonly {
+      readonly node: string;
+      readonly operator: string;
+      readonly until: number;
+    }[];
   }[];
 }
 
