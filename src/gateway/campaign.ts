@@ -71,6 +71,8 @@ export class Campaign {
   readonly #changed = new Set<string>();
   #pass: Promise<void> | undefined;
   #wanted = false;
+  /** An attempt ended in a group that goes by phases. */
+  #resume = false;
 
   constructor(parts: CampaignParts) {
     this.#parts = parts;
@@ -120,6 +122,8 @@ export class Campaign {
   // Offers are on disk before anybody hears of them.
   #commit(work: () => void): void {
     transaction(this.#parts.database, work);
+    if (this.#resume) this.reviewSoon();
+    this.#resume = false;
     if (this.#changed.size === 0) return;
     this.#parts.faultPoint?.('offer.made');
     for (const device of this.#changed) this.#parts.announcer.tell(device);
@@ -254,13 +258,10 @@ export class Campaign {
 
   /** An attempt ended as the device said: its retained offer goes, and it is looked at again; so are those that waited. */
   ended(offer: StoredOffer): void {
-    const { devices, decisions } = this.#parts;
     this.#commit(() => {
       this.#noteEnd(offer);
       this.#review(offer.device, false);
     });
-    const group = devices.get(offer.device)?.group;
-    if (group !== undefined && decisions.policy(group).phase) this.reviewSoon();
   }
 
   /** The device is a stranger from now on. */
@@ -271,8 +272,12 @@ export class Campaign {
   }
 
   #noteEnd({ device, digest, state, detail }: StoredOffer): void {
-    this.#parts.events.add({ step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
+    const { events, devices, decisions } = this.#parts;
+    events.add({ step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
     this.#changed.add(device);
+    const group = devices.get(device)?.group;
+    // Others may wait for this success.
+    if (group !== undefined && decisions.policy(group).phase) this.#resume = true;
   }
 
   /** What a device says of itself. */

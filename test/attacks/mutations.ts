@@ -2,6 +2,7 @@ import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { GATEWAY_DEVICE_MUTATIONS } from './gateway-device-mutations.ts';
 import { GATEWAY_EDGE_MUTATIONS } from './gateway-edge-mutations.ts';
+import { GATEWAY_MUTATIONS } from './gateway-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
@@ -43,6 +44,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...KEY_MUTATIONS,
   ...GATEWAY_DEVICE_MUTATIONS,
   ...GATEWAY_EDGE_MUTATIONS,
+  ...GATEWAY_MUTATIONS,
   ...LEDGER_MUTATIONS,
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,

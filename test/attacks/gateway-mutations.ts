@@ -1,0 +1,40 @@
+/** Mutations of a gateway's core: reports of devices (T25), and URLs that an author wrote (T30). */
+import type { Mutation } from './mutations.ts';
+
+function mutations(
+  rule: string,
+  file: string,
+  test: string,
+  pairs: readonly (readonly [find: string, replace: string])[],
+): readonly Mutation[] {
+  return pairs.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
+}
+
+const T25 = 'test/attacks/T25-reports.test.ts';
+const T30 = 'test/attacks/T30-author-urls.test.ts';
+
+export const GATEWAY_MUTATIONS: readonly Mutation[] = [
+  ...mutations('T25', 'src/gateway/inbox.ts', T25, [
+    ["check(parts.devices.get(device)?.status === 'active', 'GATEWAY_DEVICE_UNKNOWN');", ''],
+    ['hex(digest) === offer.digest', 'true'],
+    ['network === parts.networkOf(line)', 'true'],
+    ['parts.devices.takeReportCounter(device, counter);', ''],
+  ]),
+  ...mutations('T25', 'src/gateway/offers.ts', T25, [
+    ['WHERE device = ? AND nonce = ?', 'WHERE ? IS NOT NULL AND nonce = ?'],
+    ['WHERE offer = ? AND reported = 0', 'WHERE offer = ?'],
+  ]),
+  ...mutations('T25', 'src/gateway/devices.ts', T25, [
+    ['WHERE id = ? AND report_counter < ?', 'WHERE id = ? AND 0 < ?'],
+  ]),
+  ...mutations('T30', 'src/net/public-fetch.ts', T30, [
+    ['allowPrivate || addresses.every(isPublic)', 'true'],
+    ['addresses.every(isPublic)', 'addresses.some(isPublic)'],
+    ["if (family === 4) return !special.check(address, 'ipv4');", 'if (family === 4) return true;'],
+    ["unicast.check(address, 'ipv6') &&", ''],
+    ['host: address,', 'host,'],
+    ["url?.protocol !== 'https:' ||", '!url ||'],
+    ["check(received <= maxBytes, 'NET_TOO_LARGE', undefined, { maxBytes });", ''],
+    ['rejectUnauthorized: true', 'rejectUnauthorized: false'],
+  ]),
+];
