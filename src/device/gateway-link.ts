@@ -44,10 +44,6 @@ const KEEPALIVE_S = 60;
 const PSK_SUITES = 'TLS_AES_128_GCM_SHA256:ECDHE-PSK-CHACHA20-POLY1305:PSK-AES128-GCM-SHA256';
 
 /** Connects, and goes on doing so until it is disposed of. */
-export function openGatewayLink(options: LinkOptions): GatewayLink {
-  return new GatewayLink(options);
-}
-
 export class GatewayLink implements AsyncDisposable {
   readonly #options: LinkOptions;
   readonly #tls: TlsOptions;

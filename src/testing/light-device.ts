@@ -22,6 +22,8 @@ export interface LightDeviceOptions extends Hardware {
   /** Milliseconds: likewise, before a postponed attempt is made again. */
   readonly retry?: readonly [number, number];
   readonly battery?: () => number | undefined;
+  /** A download waits for this. */
+  readonly gate?: Promise<void>;
   /** What becomes of a verified image; `installed` unless said otherwise. */
   readonly outcome?: (offer: Offer) => Verdict;
   readonly onEvent?: (event: OfferEvent) => void;
@@ -114,6 +116,7 @@ export class LightDevice implements AsyncDisposable {
     tell: (state: 'downloading' | 'installing', done: number, total: number) => void,
   ): Promise<Verdict> {
     try {
+      await this.#options.gate;
       tell('downloading', 0, offer.size);
       const { body } = await this.#client.request({
         url: `https://${this.enrolment.https}${offer.image}`,
