@@ -186,11 +186,11 @@ suite('devices behind a gateway', () => {
     const { enrolment, running } = away;
     await away[Symbol.asyncDispose]();
     await author.publish({ version: '1.1.0', image: firmware('1.1.0') });
+    const from = staying.events.length;
     await gateway[Symbol.asyncDispose]();
     // Its devices are served though no node is there.
     await network.stop('a/n1');
     gateway = await runGateway(place, network.clock);
-    const from = staying.events.length;
     await staying.event((event) => event.type === 'gateway-connected', 30_000, from);
     await network.start('a/n1');
     await owner.poll();
