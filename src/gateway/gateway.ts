@@ -28,6 +28,7 @@ import { openExternalBroker, type ExternalBroker } from './external-broker.ts';
 import type { GatewayFaultPoint } from './fault.ts';
 import { firmwareRoutes } from './firmware-routes.ts';
 import { Follower } from './follower.ts';
+import { metricRoutes } from './metric-routes.ts';
 import { take } from './inbox.ts';
 import { openKept } from './kept.ts';
 import { openGatewayClock } from './kernel-clock.ts';
@@ -213,6 +214,7 @@ export async function startGateway(
         ...(config.wifi && { wifi: config.wifi }),
       }),
   });
+  metricRoutes(api.app, { ...kept, downlink, followers });
   const apiPort = await api.listen();
   announcer.tellAll();
 

@@ -83,6 +83,14 @@ export class Offers {
       .map(offerOf);
   }
 
+  /** How many attempts are in this state. */
+  count(state: OfferState): number {
+    const row = this.#database
+      .prepare('SELECT COUNT(*) AS n FROM offer WHERE state = ?')
+      .get(state);
+    return Number(row?.['n'] ?? 0);
+  }
+
   get(offer: string): StoredOffer | undefined {
     const row = this.#database.prepare('SELECT * FROM offer WHERE offer = ?').get(offer);
     return row && offerOf(row);

@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '#crypto';
 import { imageServer, ownCertificate } from '../../src/author/serve.ts';
-import { hex } from '../../src/bytes.ts';
+import { hex, text } from '../../src/bytes.ts';
 import { openDatabase } from '../../src/database.ts';
 import { readGatewayConfig } from '../../src/gateway/config.ts';
 import { startGateway, type Gateway } from '../../src/gateway/gateway.ts';
@@ -414,6 +414,15 @@ suite('the core of a gateway', () => {
         }),
         { code: 'GATEWAY_TOKEN_INVALID' },
       );
+    const token = readFileSync(join(place.folder, 'token'), 'utf8').trim();
+    const { body } = await stranger.request({
+      url: `https://127.0.0.1:${place.ports.api}/metrics`,
+      headers: { authorization: `Bearer ${token}` },
+      maxBytes: 1 << 16,
+    });
+    const metrics = text(body);
+    assert.match(metrics, /^firmament_gateway_lines_fresh 2$/m);
+    assert.match(metrics, /^firmament_gateway_attempts_installed [1-9]/m);
   });
 
   test('a wrong configuration says what is wrong', async () => {
