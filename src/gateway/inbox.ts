@@ -11,6 +11,7 @@ import type { Logger } from '../logger.ts';
 import type { RateLimiter } from '../net/limits.ts';
 import { readDigest } from '../suit/digest.ts';
 import { parseItem } from '../suit/item.ts';
+import { explainReport } from '../suit/explain.ts';
 import { verifyReport } from '../suit/report.ts';
 import type { Campaign } from './campaign.ts';
 import type { Devices } from './devices.ts';
@@ -116,7 +117,7 @@ function report(parts: InboxParts, device: string, payload: Uint8Array): void {
   check(network === parts.networkOf(line), 'GATEWAY_OFFER_UNKNOWN', 'a report of another network');
   asUint(claims.get(HEAD_SIZE) ?? null, 'head size');
   const counter = asUint(claims.get(COUNTER) ?? null, 'counter');
-  const result = content.result === true ? 'success' : content.result.reason;
+  const result = explainReport(content).join(' ');
   transaction(parts.database, () => {
     parts.devices.takeReportCounter(device, counter);
     parts.offers.takeReport(offer, payload);
