@@ -41,12 +41,15 @@ const MAX_POLL_MS = 20_000;
 /** Between two questions to other nodes whether another policy is in force there. */
 const WATCH_MS = 2_000;
 const AGAIN_MS = 500;
+const START_MS = 5_000;
+const TURN_MS = 20;
 
 export class Engine {
   readonly #parts: EngineParts;
   #ledger: Ledger | undefined;
   #duty: Duty;
   #answeredAt = 0;
+  #stopping = false;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -79,7 +82,7 @@ export class Engine {
     return {
       submit: async (group) => {
         check(replica.halted() === undefined, 'LEDGER_HALTED');
-        return running().submit(group);
+        return (await this.#started()).submit(group);
       },
       blocks: (from, waitMs, signal) => source.blocks(from, waitMs, signal),
       status: () => running().status(),
@@ -88,8 +91,16 @@ export class Engine {
     };
   }
 
+  // A node answers before its engine runs: others need its answers for theirs to start. Whoever submits then waits a moment.
+  async #started(): Promise<Ledger> {
+    for (let waited = 0; !this.#ledger && !this.#stopping && waited < START_MS; waited += TURN_MS)
+      await sleep(TURN_MS);
+    return this.#ledger ?? fail('NODE_ORDERER_UNREACHABLE', 'the engine is starting');
+  }
+
   /** Runs until the signal is aborted or the replica halts. */
   async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => void (this.#stopping = true), { once: true });
     const { replica, appointment, logger } = this.#parts;
     while (!signal.aborted && !replica.halted()) {
       const duty = this.#dutyNow();
