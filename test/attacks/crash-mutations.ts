@@ -1,14 +1,6 @@
 /** Mutations of what holds when processes die, disks are full and clocks jump. */
+import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
-
-function mutations(
-  rule: string,
-  file: string,
-  test: string,
-  edits: readonly (readonly [find: string, replace: string])[],
-): readonly Mutation[] {
-  return edits.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
-}
 
 export const CRASH_MUTATIONS: readonly Mutation[] = [
   // A follower whose own disk failed would accuse an honest orderer, and halt for good.

@@ -1,19 +1,11 @@
 /** Mutations of the rules about who may speak for an author, and of whom a reader believes it. */
+import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
 
 const T01 = 'test/attacks/T01-recovery.test.ts';
 const T02 = 'test/attacks/T02-links.test.ts';
 const LINKS = 'src/trust/links.ts';
 const RECOVERY = 'src/registry/recovery.ts';
-
-function mutations(
-  rule: string,
-  file: string,
-  test: string,
-  edits: readonly (readonly [find: string, replace: string])[],
-): readonly Mutation[] {
-  return edits.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
-}
 
 const OF_RECOVERY: readonly (readonly [find: string, replace: string])[] = [
   ['authenticate(statement, decodeKey(named(statement.keyId)));', ''],

@@ -1,4 +1,5 @@
 /** Mutations of the rules that the ledger's replica and the cosigner's record enforce. */
+import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
 
 const REPLICA = 'src/ledger/replica.ts';
@@ -6,15 +7,6 @@ const RUN = 'src/ledger/block-run.ts';
 const CLOSE = 'src/ledger/close-block.ts';
 const RECORD = 'src/ledger/cosigner-record.ts';
 const STARTUP = 'src/ledger/cosigner-startup.ts';
-
-function mutations(
-  rule: string,
-  file: string,
-  test: string,
-  edits: readonly (readonly [find: string, replace: string])[],
-): readonly Mutation[] {
-  return edits.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
-}
 
 export const LEDGER_MUTATIONS: readonly Mutation[] = [
   ...mutations('T05', RUN, 'src/ledger/replica.test.ts', [

@@ -1,4 +1,5 @@
 /** Mutations of the rules on time, stale proofs, slots, and on which release of which track fits (T14, T16, T18, T19). */
+import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
 
 const ACCEPT = 'src/trust/accept.ts';
@@ -9,15 +10,6 @@ const FRESHNESS = 'src/trust/freshness.ts';
 const NEWEST = 'src/registry/newest.ts';
 const OFFER = 'src/trust/offer.ts';
 const SLOT_STATE = 'src/device/slot-state.ts';
-
-function mutations(
-  rule: string,
-  file: string,
-  test: string,
-  edits: readonly (readonly [find: string, replace: string])[],
-): readonly Mutation[] {
-  return edits.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
-}
 
 export const TIME_MUTATIONS: readonly Mutation[] = [
   ...mutations('T14', FRESHNESS, 'test/attacks/T14-time.test.ts', [
