@@ -19,7 +19,7 @@ export function errorsPage(codes: Readonly<Record<string, string>>): string {
     '',
     'Every refusal carries one of these codes: in the `code` of an exception, of a problem+json answer',
     'and of the line that a command prints. Codes are stable; sentences are not. This page is made by',
-    '`scripts/errors-page.ts` from `src/errors.ts`.',
+    '`scripts/errors-page.ts` from `src/error-codes`.',
     '',
     ...sections,
   ].join('\n');

@@ -1,0 +1,149 @@
+/** Codes of what runs: databases, ledgers, servers, stores and the roles. */
+export const SERVICE_CODES = {
+  // database
+  DATABASE_LOCKED: 'another process has the database open',
+  DATABASE_UNUSABLE: 'the database file can not be opened, or is not one of this version',
+  DATABASE_FULL: 'the disk under a database is full: nothing of the change was kept',
+  DATABASE_IO: 'the disk under a database failed: nothing of the change was kept',
+  DATABASE_NESTED: 'a transaction inside a transaction',
+  // ledger
+  LEDGER_GENESIS_MISMATCH: 'the database belongs to another network',
+  LEDGER_ORDERER_LIES:
+    'the orderer signed a block that its own ledger refuses, or a second history: evidence kept, nothing committed',
+  LEDGER_HALTED: 'this replica found its orderer lying and goes no further',
+  LEDGER_OUT_OF_ORDER: 'a block that does not follow the last one here',
+  LEDGER_GROUP_INVALID: 'a group of statements that is empty or too large for one block',
+  LEDGER_BUSY: 'more statements are waiting to be ordered than the bound: try again later',
+  LEDGER_CLOSED: 'the ledger is closed',
+  LEDGER_HEIGHT_UNKNOWN:
+    'a height, index or size that this replica does not have, or no longer has the map of',
+  LEDGER_NOT_ORDERER: 'this key is not the one that the policy names to order blocks',
+  LEDGER_SUPERSEDED:
+    "the operators appointed another orderer, whose history has not this replica's newest blocks: none of them was acknowledged; remove the data folder and start again, the cosigner record stays",
+  LEDGER_READ_ONLY: 'a view of committed state can not be written',
+  // cosigner
+  COSIGNER_RECORD_CORRUPT: 'the cosigner record is not readable: it is never reset by itself',
+  COSIGNER_RECORD_FOREIGN: 'the cosigner record belongs to another key or network',
+  COSIGNER_HEAD_UNKNOWN: 'a head that this replica did not derive itself at the end of an epoch',
+  COSIGNER_CONFLICT: 'another root of the same size was cosigned with this key',
+  COSIGNER_RECORD_IO: 'the cosigner record could not be written: nothing was signed',
+  COSIGNER_ROLLBACK: 'a smaller head than one cosigned before',
+  COSIGNER_BEHIND:
+    'another operator holds a newer cosignature by this key: the record is an old copy',
+  COSIGNER_UNCONFIRMED: 'too few operators have said what they last saw from this cosigner',
+  // net
+  INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",
+  NET_ABORTED: 'the caller gave up before the answer was complete',
+  NET_ADDRESS_PRIVATE: 'the URL leads to an address that is not public',
+  NET_CERTIFICATE_INVALID: 'a TLS certificate or key is not usable',
+  NET_KEY_UNSUPPORTED: 'certificates are issued for P-256 keys only',
+  NET_LISTEN_FAILED: 'the server can not listen on this address and port',
+  NET_NOT_FOUND: 'no such path',
+  NET_PIN_MISMATCH: 'the server has another TLS key than the pinned one, or none is pinned for it',
+  NET_RATE_LIMITED: 'too many requests from this client: try again later',
+  NET_REMOTE_REFUSED: 'the server refused with a status that carries none of our codes',
+  NET_REQUEST_INVALID: 'the request is not one that this server takes',
+  NET_SERVER_UNTRUSTED:
+    'the server has no valid certificate for its address under the root that is pinned',
+  NET_TIMEOUT: 'no answer, or too slow a one, within the time allowed',
+  NET_TOO_LARGE: 'a request or an answer has more bytes than the bound',
+  NET_UNREACHABLE: 'the server can not be reached, or closed the connection',
+  // store
+  STORE_ARCHIVE_INCOMPLETE: 'the archive lacks blocks that its index names',
+  STORE_ARCHIVE_MALFORMED: 'not an archive of a release of the documented shape',
+  STORE_BLOCK_MISSING: 'the block is not in this store',
+  STORE_BLOCK_TOO_LARGE: 'a block has more bytes than a block may have',
+  STORE_CAR_MALFORMED: 'not a CAR v1 file with the CIDs that this store has',
+  STORE_CID_INVALID: 'not a CIDv1 of a raw or dag-pb block under SHA-256 in lowercase base32',
+  STORE_DIGEST_MISMATCH: 'the bytes do not hash to the digest that names them',
+  STORE_FORBIDDEN: 'this peer may not read blocks here',
+  STORE_FORMAT_UNACCEPTABLE: 'blocks are served as raw bytes only: ask with format=raw',
+  STORE_IMAGE_EMPTY: 'an image has at least one byte',
+  STORE_IMAGE_TOO_LARGE: 'an image has at most 4 GiB',
+  STORE_FULL: 'the disk under the store is full',
+  STORE_IO: 'the disk under the store failed',
+  STORE_LAYOUT_MISMATCH: 'size, chunks and root of an image do not fit each other',
+  STORE_UNAVAILABLE: 'no holder that is reachable and honest has every block that is missing',
+  // api
+  API_QUERY_INVALID: 'a query parameter or header is not of the documented form',
+  API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
+  DOWNLINK_MALFORMED: 'an MQTT payload or topic is not of the documented form',
+  ENROLMENT_BUNDLE_INVALID: 'not an enrolment bundle',
+  ENROLMENT_CODE_INVALID: 'the enrolment code is unknown, spent, expired or for another model',
+  ENROLMENT_CSR_INVALID: 'the certificate request is not valid, or its key is not its own',
+  ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
+  ENROLMENT_ANSWER_INVALID: "the gateway's answer does not fit what was asked of it",
+  // gateway
+  GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
+  GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',
+  GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
+  GATEWAY_RELEASE_UNSUPPORTED:
+    'a gateway keeps releases of one image with a size and a SHA-256 digest',
+  GATEWAY_STORAGE_FULL: 'the local repository has no room for another image',
+  GATEWAY_TOKEN_INVALID: 'the call does not carry the token of the owner',
+  GATEWAY_OFFER_UNKNOWN: 'no such offer was made to this device',
+  GATEWAY_REPORT_REPLAYED:
+    'a report that was counted already, or whose counter is not above the last one of its device',
+  // node
+  NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
+  NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
+  NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
+  NODE_BACKUP_EXISTS: 'the folder for a backup is there already',
+  NODE_BACKUP_INVALID: 'not a finished backup of this node',
+  NODE_RESTORE_OCCUPIED: 'a backup is restored into a new data folder only',
+  NODE_OVERLOADED:
+    'more of these requests are under way here than this node takes: try again later',
+  NODE_ROLE: 'this node does not play the role that the call needs',
+  NODE_HALTED: 'this node stopped following: it has evidence that its orderer lies',
+  NODE_FROZEN_WITHHELD:
+    'this node signs no heads: the orderer has left a withdrawal, revocation or policy change waiting too long',
+  NODE_FROZEN_UNHEARD: 'this node signs no heads: it has not heard from the orderer for too long',
+  NODE_TAKEOVER_INVALID:
+    'a take-over of the ledger by a node that no valid policy change names as its orderer',
+  NODE_CONFIG: 'the configuration of a node is not valid',
+  NODE_ORDERER_UNREACHABLE: 'the orderer does not answer; nothing can be registered until it does',
+  NODE_RECEIPT_PENDING: 'ordered, but not yet cosigned by k operators',
+  NODE_IMAGE_INCOMPLETE: 'no node that can be reached has all blocks of this image',
+  // author
+  AUTHOR_FILE_EXISTS:
+    'an author, key or output file of this name is there already and is not overwritten',
+  AUTHOR_FILE_INVALID: 'a file of the author is not of the documented shape',
+  AUTHOR_PASSPHRASE_EMPTY: 'a key file needs a passphrase',
+  AUTHOR_PASSPHRASE_WRONG: 'the passphrase does not open this key file, or the file was changed',
+  AUTHOR_NETWORK: 'the author has no network pinned, or another one',
+  AUTHOR_TEST_BUILD:
+    'the release is a test build: its author did not consent to publish it on this network',
+  AUTHOR_RELEASE_FOREIGN: 'the release is not signed by this author',
+  AUTHOR_IMAGE_MISMATCH:
+    'an image given is none that the release names, or one that it names was not given',
+  AUTHOR_DOCUMENT_MISMATCH: 'a document is not the one whose digest was given',
+  AUTHOR_NODE_LIES: 'a node answered with something else than what was asked of it',
+  AUTHOR_REQUEST_UNFINISHED:
+    'another request of recovery keys is being submitted: give that one to author keys submit first',
+  AUTHOR_SIGNER_FAILED: 'the outside signer gave no signature by the key that was named, in time',
+  AUTHOR_TIMEOUT: 'what was waited for did not happen in time; the same command can be given again',
+  // device
+  DEVICE_OPERATION_UNSUPPORTED: 'the manifest asks of the device what it can not do',
+  DEVICE_NO_NODE: 'no node that the device may ask gave an answer that it accepts',
+  DEVICE_CONSENT_NEEDED: "the proof is stale: installing needs the owner's consent",
+  DEVICE_TRIAL_FAILED: 'the new image did not pass its trial and was rolled back',
+  DEVICE_PROVISIONING_INVALID: 'the provisioning file is not of the documented shape',
+  DEVICE_STORAGE_FULL: "the device's storage is full: what is installed stays as it is",
+  DEVICE_STORAGE_IO: "the device's storage failed",
+  DEVICE_STATE_CORRUPT: 'a state file of the device is not readable: it is never reset by itself',
+  DEVICE_STATE_ROLLBACK: 'a change that would take back what the device had already accepted',
+  DEVICE_SLOT_STATE: 'the slots are not in the state that this step needs',
+  DEVICE_TRIAL_RUNNING: 'a trial is pending or running: nothing is installed before it ends',
+  DEVICE_TRIAL_FAILED_BEFORE:
+    'this release failed its trial here before and is not tried again by itself',
+  DEVICE_IMAGE_CORRUPT: 'the image in a slot is not the one that was to be installed',
+  DEVICE_IMAGE_TOO_LARGE: 'the image is larger than a slot',
+  DEVICE_SOURCE_INVALID: 'a source answered something else than the asked part of the image',
+  DEVICE_DOWNLOAD_FAILED: 'no source gave the whole image: what came is kept for the next try',
+  DEVICE_DOWNLOAD_MISMATCH: 'no source gave an image with the digest of the release',
+  DEVICE_FIRMWARE_SILENT:
+    'the firmware did not start, or does not answer the health check as it should',
+  DEVICE_CANCELLED: 'the device was told to stop',
+  DEVICE_NOT_ENROLLED: 'the device is enrolled at no gateway',
+  DEVICE_BATTERY_LOW: 'the battery is too low to begin an update',
+} as const satisfies Record<string, string>;
