@@ -1,18 +1,11 @@
 /** Brings verified releases to devices: who is compatible, what each may have, and when it is told. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { hex, fromHex } from '../bytes.ts';
 import type { Hello, OfferMode } from '../api/downlink.ts';
 import type { Clock } from '../clock.ts';
 import { transaction, type Database } from '../database.ts';
 import { codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { lineText } from '../registry/line.ts';
-import type { JudgedLine } from '../trust/accept.ts';
-import { freshnessText } from '../trust/freshness.ts';
-import { offerOf } from '../trust/offer.ts';
-import type { Confirmed } from '../trust/state.ts';
 import type { Announcer } from './announcer.ts';
-import type { FollowedByOwner } from './config.ts';
 import type { Decisions } from './decisions.ts';
 import type { Devices, RegisteredDevice } from './devices.ts';
 import type { Downloads } from './downloads.ts';
@@ -21,6 +14,7 @@ import type { GatewayFaultPoint } from './fault.ts';
 import type { Follower } from './follower.ts';
 import type { Offers, StoredOffer } from './offers.ts';
 import { decide, withdraws, type WaitReason } from './policy.ts';
+import { prospectOf, type Candidate, type Prospect } from './prospect.ts';
 import type { Releases, StoredRelease } from './releases.ts';
 
 export interface CampaignParts {
@@ -45,21 +39,6 @@ export interface CampaignParts {
 export interface Outlook {
   readonly release: StoredRelease;
   readonly wait: WaitReason | 'stale' | 'download' | null;
-}
-
-interface Candidate {
-  readonly release: StoredRelease;
-  readonly judged: JudgedLine;
-  readonly follower: Follower;
-}
-
-/** What the lines hold for a device. */
-interface Prospect {
-  readonly candidate: Candidate | undefined;
-  /** Something newer may not be installed over what it runs, and no waypoint leads there. */
-  readonly noWay: boolean;
-  /** Every line of the device is known: what is not offered, is not on offer. */
-  readonly complete: boolean;
 }
 
 /** Devices between two turns of the event loop, and in one commit. */
@@ -135,7 +114,7 @@ export class Campaign {
     const device = devices.get(id);
     // What a device runs decides what it may get: one that has not said it yet waits.
     if (device?.status !== 'active' || !device.known) return;
-    const prospect = this.#prospect(device);
+    const prospect = prospectOf(this.#parts, device);
     const { candidate } = prospect;
     const outlook = candidate && this.#outlook(device, candidate, asked);
     const open = this.#stillOpen(device, prospect, outlook);
@@ -177,7 +156,7 @@ export class Campaign {
 
   /** What stands between a device and the release that it could have; undefined when there is none. */
   outlook(device: RegisteredDevice): Outlook | 'no way' | undefined {
-    const { candidate, noWay } = this.#prospect(device);
+    const { candidate, noWay } = prospectOf(this.#parts, device);
     if (!candidate) return noWay ? 'no way' : undefined;
     return this.#outlook(device, candidate, false);
   }
@@ -208,28 +187,6 @@ export class Campaign {
     });
     if (decision.kind === 'wait') return { release, wait: decision.reason };
     return { release, wait: release.stored ? null : 'download' };
-  }
-
-  /** The release that the first of the device's lines offers it (T16), if it was verified here. */
-  #prospect(device: RegisteredDevice): Prospect {
-    const confirmed = confirmedOf(device);
-    let noWay = false;
-    let complete = true;
-    for (const follower of this.#parts.followers) {
-      for (const [position, followed] of follower.lines.entries()) {
-        if (!isCompatible(followed, device)) continue;
-        const judged = follower.judged(position);
-        const offer = judged && offerOf(judged.proven.value, confirmed, {});
-        if (!judged) complete = false;
-        else if (offer === 'no way') noWay = true;
-        else if (offer) {
-          const release = this.#parts.releases.release(hex(offer.digest));
-          if (release) return { candidate: { release, judged, follower }, noWay, complete };
-          complete = false;
-        }
-      }
-    }
-    return { candidate: undefined, noWay, complete };
   }
 
   #offer(device: RegisteredDevice, release: StoredRelease, mode: OfferMode): void {
@@ -284,28 +241,4 @@ export class Campaign {
   heard(id: string, hello: Hello): void {
     this.#parts.devices.heard(id, hello, this.#parts.clock());
   }
-}
-
-function confirmedOf({ current }: RegisteredDevice): Confirmed | null {
-  return current && { sequence: BigInt(current.sequence), digest: fromHex(current.digest, 32) };
-}
-
-/** Type, model and hardware version as the owner wrote them down for the line. */
-export function isCompatible(followed: FollowedByOwner, device: RegisteredDevice): boolean {
-  return followed.compatible.some(
-    ({ type, model, hardware }) =>
-      type === device.type && model === device.model && hardware.includes(device.hardware),
-  );
-}
-
-/** For listings. */
-export function describeLine(judged: JudgedLine): Readonly<Record<string, unknown>> {
-  const { proven, freshness } = judged;
-  const { newest } = proven.value;
-  return {
-    line: lineText(proven.line),
-    freshness: freshnessText(freshness),
-    newest: newest && { digest: hex(newest.digest), sequence: String(newest.sequence) },
-    head: proven.head.size,
-  };
 }

@@ -8,7 +8,7 @@ import {
 } from '../api/enrolment.ts';
 import { codeOf } from '../errors.ts';
 import { isIssuedBy } from '../net/authority.ts';
-import { clientAddress, createRateLimiter, type RateLimit } from '../net/limits.ts';
+import { clientAddress, createFailureLimiter, type RateLimit } from '../net/limits.ts';
 import { peerCertificate, peerSpki, sendProblem, type App, type Request } from '../net/server.ts';
 import { enrol, renew, type EnrolmentParts } from './enrolment.ts';
 
@@ -27,28 +27,20 @@ export interface EnrolmentRouteParts extends EnrolmentParts {
 const FAILURES: RateLimit = { perSecond: 0.1, burst: 10 };
 // Certificates made at once: each is some milliseconds of this process.
 const MAX_UNDER_WAY = 16;
-const MAX_BARRED = 10_000;
 
 export function enrolmentRoutes(app: App, parts: EnrolmentRouteParts): void {
-  const failures = createRateLimiter(parts.failures ?? FAILURES, () => performance.now());
-  const barredUntil = new Map<string, number>();
+  const failures = createFailureLimiter(parts.failures ?? FAILURES, () => performance.now());
   let underWay = 0;
 
   // Refused attempts are counted, not good ones: a house may enrol many devices in a row.
   const guarded = async (request: Request, work: () => Promise<unknown>): Promise<unknown> => {
     const address = clientAddress(request.ip);
-    if (performance.now() < (barredUntil.get(address) ?? 0) || underWay >= MAX_UNDER_WAY)
-      return undefined;
-    barredUntil.delete(address);
+    if (failures.barred(address) > 0 || underWay >= MAX_UNDER_WAY) return undefined;
     underWay += 1;
     try {
       return await work();
     } catch (error) {
-      const wait = codeOf(error) === undefined ? 0 : failures.take(address);
-      if (wait > 0) {
-        if (barredUntil.size >= MAX_BARRED) barredUntil.clear();
-        barredUntil.set(address, performance.now() + wait * 1000);
-      }
+      if (codeOf(error) !== undefined) failures.failed(address);
       throw error;
     } finally {
       underWay -= 1;

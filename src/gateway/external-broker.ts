@@ -8,7 +8,7 @@ import { MAX_PACKET, parseTopic, topic, type Channel } from '../api/downlink.ts'
 import { text } from '../bytes.ts';
 import { codeOf, fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { BrokerConfig } from './config.ts';
+import type { BrokerConfig } from './config-broker.ts';
 import type { Devices } from './devices.ts';
 import type { Downlink, DownlinkHandler } from './downlink-port.ts';
 

@@ -1,21 +1,22 @@
 /** Follows the owner's lines: asks several nodes, believes none of them, and keeps what `trust/` accepts. */
 import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
-import { check, codeOf, fail } from '../errors.ts';
+import { codeOf, fail } from '../errors.ts';
 import { followPolicies, type PinnedRoot } from '../reader/follow-policies.ts';
 import type { NodeAccess } from '../reader/nodes.ts';
 import { lineText } from '../registry/line.ts';
 import type { Root } from '../registry/root.ts';
-import { acceptProof, readOffered, type JudgedLine } from '../trust/accept.ts';
+import { acceptProof, type JudgedLine } from '../trust/accept.ts';
 import { freshnessText, judgeAge } from '../trust/freshness.ts';
-import { anchoredChain } from '../trust/links.ts';
 import { verifyProof, type ProvenLine } from '../trust/proof.ts';
 import { firstState, type Provision, type TrustState } from '../trust/state.ts';
-import type { FollowedByOwner, NetworkConfig } from './config.ts';
+import type { FollowedByOwner, NetworkConfig } from './config-lines.ts';
 import type { Events } from './events.ts';
 import type { GatewayFaultPoint } from './fault.ts';
 import type { PolicyChanges } from './policy-changes.ts';
-import type { Releases, StoredRelease } from './releases.ts';
+import { inOrderOf } from './line-order.ts';
+import { takeReleases } from './offered-release.ts';
+import type { Releases } from './releases.ts';
 
 export interface FollowerParts {
   readonly network: NetworkConfig;
@@ -128,7 +129,7 @@ export class Follower {
       if (down.has(node.name)) continue;
       try {
         const judged = await this.#ask(node, position);
-        await this.#takeReleases(node, judged);
+        await takeReleases(this.#parts, this.#unsupported, node, judged);
         if (judged.freshness.kind === 'fresh') return;
         stale = true;
       } catch (error) {
@@ -203,54 +204,6 @@ export class Follower {
     };
   }
 
-  // Newest, and the waypoint that some device may need before it.
-  async #takeReleases(node: NodeAccess, judged: JudgedLine): Promise<void> {
-    const { newest } = judged.proven.value;
-    const digests = newest ? [newest.digest, ...(newest.via ? [newest.via] : [])] : [];
-    const { releases, events, clock } = this.#parts;
-    for (const digest of digests) {
-      const name = hex(digest);
-      if (releases.release(name) || this.#unsupported.has(name)) continue;
-      const line = lineText(judged.followed.line);
-      events.add({ step: 'announcement', line, digest: name, detail: `from ${node.name}` });
-      const envelope = await node.release(judged.followed.line, digest);
-      const release = this.#read(judged, envelope, digest);
-      releases.saveRelease(release, clock());
-      events.add({
-        step: 'verified',
-        line,
-        digest: release.digest,
-        detail: `version ${release.version}, ${release.urgency}, ${freshnessText(judged.freshness)}`,
-      });
-    }
-  }
-
-  #read(
-    judged: JudgedLine,
-    envelope: Uint8Array,
-    digest: Uint8Array,
-  ): Omit<StoredRelease, 'stored'> {
-    // T28: what is announced is nothing until its author's signature and the line's proof hold for it.
-    const release = readOffered(judged, envelope, digest);
-    const [image, ...others] = release.envelope.manifest.images.filter(
-      ({ componentIndex }) => componentIndex === 0,
-    );
-    const single =
-      image !== undefined && others.every((other) => hex(other.digest) === hex(image.digest));
-    if (!single || image.size === undefined) this.#unsupported.add(hex(digest));
-    check(single && image.size !== undefined, 'GATEWAY_RELEASE_UNSUPPORTED');
-    return {
-      digest: hex(release.digest),
-      line: lineText(judged.followed.line),
-      sequence: release.sequence,
-      version: release.claims.version,
-      urgency: release.claims.urgency,
-      envelope,
-      sha256: hex(image.digest),
-      size: image.size,
-    };
-  }
-
   /** Nodes to ask, another first in each round and for each line; those set aside come last. */
   #order(position: number): readonly NodeAccess[] {
     const nodes = this.#parts.nodes(this.#root);
@@ -286,19 +239,4 @@ export class Follower {
     const followed = this.lines[position];
     this.#parts.events.add({ step, ...(followed && { line: lineText(followed.line) }), detail });
   }
-}
-
-/** The lists of a state, which go by position, in the order of today's lines; a line that is new begins at its anchor. */
-function inOrderOf(
-  lines: readonly string[],
-  before: readonly string[],
-  state: TrustState,
-  { lines: followed }: NetworkConfig,
-): TrustState {
-  const places = lines.map((text) => before.indexOf(text));
-  return {
-    ...state,
-    chains: followed.map(({ anchor }, i) => state.chains[places[i] ?? -1] ?? anchoredChain(anchor)),
-    lowest: places.map((place) => state.lowest[place] ?? 0n),
-  };
 }

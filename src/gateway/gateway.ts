@@ -1,12 +1,12 @@
 /** One gateway, put together from its configuration: the only place that knows all its parts. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodePayload, type GatewayTime } from '../api/downlink.ts';
+import { encodePayload } from '../api/downlink.ts';
 import { formatBundle } from '../api/enrolment.ts';
 import { httpStatus } from '../api/status.ts';
 import { fromHex, hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
-import { check, codeOf, fail } from '../errors.ts';
+import { codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
 import { createRateLimiter } from '../net/limits.ts';
@@ -18,23 +18,22 @@ import type { Root } from '../registry/root.ts';
 import { Announcer } from './announcer.ts';
 import { apiRoutes } from './api-routes.ts';
 import { openAuthority, type Authority } from './authority.ts';
-import { openEmbeddedBroker, type EmbeddedBroker } from './broker.ts';
 import { Campaign } from './campaign.ts';
-import type { GatewayConfig, Listener } from './config.ts';
-import type { Devices } from './devices.ts';
+import type { Listener } from './config-fields.ts';
+import type { GatewayConfig } from './config.ts';
+import { openDeviceTime } from './device-time.ts';
+import { openDownlink, portOf } from './downlink.ts';
 import { Downloads } from './downloads.ts';
 import { enrolmentRoutes } from './enrolment-routes.ts';
-import { openExternalBroker, type ExternalBroker } from './external-broker.ts';
 import type { GatewayFaultPoint } from './fault.ts';
 import { firmwareRoutes } from './firmware-routes.ts';
 import { Follower } from './follower.ts';
 import { metricRoutes } from './metric-routes.ts';
 import { take } from './inbox.ts';
 import { openKept } from './kept.ts';
-import { openGatewayClock } from './kernel-clock.ts';
 import { openLoops, shared, within } from './loops.ts';
 import { authorSources } from './author-sources.ts';
-import { openSntp } from './sntp.ts';
+import { readToken } from './owner-token.ts';
 
 export interface GatewayOptions {
   readonly clock: Clock;
@@ -135,7 +134,7 @@ export async function startGateway(
   });
   downloads.onStored(() => campaign.reviewSoon());
   cleanup.defer(devices.onRevoked((device) => campaign.revoked(device)));
-  const time = await openTime(config, clock, cleanup);
+  const { now: time } = cleanup.use(await openDeviceTime(config, clock));
   const background = (work: Promise<unknown>): void => {
     work.catch((error: unknown) =>
       logger.warn('a device was not told', { code: codeOf(error), error }),
@@ -245,60 +244,10 @@ export async function startGateway(
   };
 }
 
-async function openDownlink(
-  { broker, name }: GatewayConfig,
-  authority: Authority,
-  devices: Devices,
-  logger: Logger,
-): Promise<EmbeddedBroker | ExternalBroker> {
-  if (broker.kind === 'external') return openExternalBroker({ broker, name, devices, logger });
-  const { host, port } = broker.listen;
-  const { server: tls, rootPem } = authority;
-  return openEmbeddedBroker({ host, port, tls, rootPem, devices, logger });
-}
-
-function portOf(downlink: EmbeddedBroker | ExternalBroker): number | undefined {
-  return 'port' in downlink ? downlink.port : undefined;
-}
-
-async function openTime(
-  { sntp }: GatewayConfig,
-  clock: Clock,
-  cleanup: AsyncDisposableStack,
-): Promise<() => GatewayTime> {
-  const gatewayClock = cleanup.use(openGatewayClock(clock, sntp?.clock ?? 'kernel'));
-  const time = (): GatewayTime => gatewayClock.now();
-  if (sntp)
-    cleanup.use(
-      await openSntp({
-        ...sntp.listen,
-        milliseconds: () => Date.now(),
-        synchronised: () => time().synchronised,
-      }),
-    );
-  return time;
-}
-
 function server({ host, port }: Listener, authority: Authority, logger: Logger): Server {
   return createServer({ tls: authority.server, host, port, status: httpStatus, logger });
 }
 
 function pinOf(root: Root, origin: string): Uint8Array | undefined {
   return nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
-}
-
-/** Errors: GATEWAY_CONFIG. */
-export function readToken(path: string): string {
-  let token: string;
-  try {
-    token = readFileSync(path, 'utf8').trim();
-  } catch (cause) {
-    return fail('GATEWAY_CONFIG', `${path}: the token can not be read`, {}, cause);
-  }
-  check(
-    token.length >= 16 && token.length <= 512,
-    'GATEWAY_CONFIG',
-    'the token has 16 to 512 characters',
-  );
-  return token;
 }

@@ -38,6 +38,35 @@ export function createRateLimiter(limit: RateLimit, now: () => number): RateLimi
   };
 }
 
+/** Counts refusals, not good requests: whoever earned too many is answered nothing for a while. */
+export interface FailureLimiter {
+  /** 0, or for how many whole seconds the client is not looked at. */
+  barred(client: string): number;
+  failed(client: string): void;
+}
+
+const MAX_BARRED = 10_000;
+
+/** `now` is in milliseconds, monotonic. */
+export function createFailureLimiter(limit: RateLimit, now: () => number): FailureLimiter {
+  const failures = createRateLimiter(limit, now);
+  const until = new Map<string, number>();
+  return {
+    barred(client) {
+      const left = (until.get(client) ?? 0) - now();
+      if (left > 0) return Math.ceil(left / 1000);
+      until.delete(client);
+      return 0;
+    },
+    failed(client) {
+      const wait = failures.take(client);
+      if (wait === 0) return;
+      if (until.size >= MAX_BARRED) until.clear();
+      until.set(client, now() + wait * 1000);
+    },
+  };
+}
+
 /**
  * The address under which a client is counted: an IPv4 address, or the /64 of an IPv6 address, which is
  * what one subscriber commonly has.

@@ -54,7 +54,7 @@ export const GATEWAY_EDGE_MUTATIONS: readonly Mutation[] = [
     ["return devices.get(id)?.status === 'active' ? id : undefined;", 'return id;'],
   ]),
   ...mutations('T29', 'src/gateway/enrolment-routes.ts', 'src/gateway/enrolment.test.ts', [
-    ['performance.now() < (barredUntil.get(address) ?? 0)', 'false'],
+    ['failures.barred(address) > 0', 'false'],
     [
       'vendors.find(({ certificatePem }) => isIssuedBy(certificate, certificatePem, clock()))',
       'vendors[0]',
