@@ -41,6 +41,8 @@ export const FORMAT_CODES = {
   POLICY_QUORUM: 'a policy whose quorum, copies or operators do not satisfy T09',
   POLICY_KEY_REUSED: 'a policy lists the same key twice',
   POLICY_VERSION: 'a policy change whose version is not the one after the policy in force',
+  POLICY_ENGINE:
+    'a policy change that moves to another engine, or changes its members, in a way that is not allowed',
   POLICY_APPROVALS:
     'a policy change without the approvals of enough operators of the old and of the new policy',
   // registry: statements
@@ -206,6 +208,23 @@ export const FORMAT_CODES = {
   SUIT_DEPENDENCY_UNPROCESSED: 'a section of a dependency was passed over by its dependent',
   SUIT_DEPENDENCY_TOO_DEEP: 'dependencies nested deeper, or more of them, than the bound',
   SUIT_DESCRIPTION_INVALID: 'a description of a manifest is not of the documented shape',
+  // light: commits of CometBFT
+  COMMIT_MALFORMED:
+    'not a CometBFT signed header of the accepted shape, or not in its one encoding',
+  COMMIT_CHAIN: 'a CometBFT header of another chain',
+  COMMIT_HEADER: 'votes that are for another CometBFT header than the one they came with',
+  COMMIT_SET_INVALID:
+    'a validator set without members, with one of them twice, or an impossible one',
+  COMMIT_SET: 'a CometBFT header made under other validators than the ones given',
+  COMMIT_VOTER: 'a vote at the place of another validator, or of a validator that voted already',
+  COMMIT_SIGNATURE_INVALID: 'a vote whose signature does not verify',
+  COMMIT_POWER: 'not more than two thirds of the voting power signed the CometBFT header',
+  LIGHT_EXPIRED: 'the trusted CometBFT header is older than the trusting period',
+  LIGHT_FUTURE: 'a CometBFT header whose time is ahead of the clock',
+  LIGHT_ORDER: 'a CometBFT header that is not later than the trusted one, in height and in time',
+  LIGHT_NEXT_SET: 'the validators of a CometBFT header are not those that the one before announced',
+  LIGHT_TRUST: 'too little of the trusted voting power signed the later CometBFT header',
+  LIGHT_SOURCE: 'a source of CometBFT headers answered with another height than it was asked for',
   // suit: reports
   SUIT_REPORT_MALFORMED: 'not a SUIT report of the accepted shape',
 } as const satisfies Record<string, string>;
