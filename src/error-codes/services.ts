@@ -21,6 +21,26 @@ export const SERVICE_CODES = {
   LEDGER_SUPERSEDED:
     "the operators appointed another orderer, whose history has not this replica's newest blocks: none of them was acknowledged; remove the data folder and start again, the cosigner record stays",
   LEDGER_READ_ONLY: 'a view of committed state can not be written',
+  LEDGER_ENGINE: 'the policy in force names another engine than this is for',
+  LEDGER_UNDECIDED: 'nothing is decided that could be committed upon the newest block here',
+  LEDGER_REPLAY:
+    'the engine repeats other blocks than those this ledger was made of: its folder belongs to another ledger',
+  LEDGER_CERTIFICATE:
+    'a block of the consortium engine without the certificate that proves it, or with that of another block',
+  LEDGER_UNORDERED:
+    'taken and kept on disk, not ordered yet: it is put forward again until it is ordered or refused',
+  // consortium engine
+  ENGINE_BINARY_MISSING:
+    'the CometBFT binary is missing or does not run: scripts/install-cometbft gets it',
+  ENGINE_BINARY_VERSION:
+    'a CometBFT of a version that is not tested here: scripts/install-cometbft gets one that is',
+  ENGINE_FRAME_INVALID: 'a message on the engine socket is malformed or above its bound',
+  ENGINE_HOME_FOREIGN: 'the folder of the engine belongs to another key or another chain',
+  ENGINE_HEIGHT: 'the engine asks for a height that does not follow the last one here',
+  ENGINE_RPC: 'the engine refused or did not answer a question',
+  ENGINE_SOCKET_PATH: 'no folder for the sockets of the engine whose path is short enough',
+  ENGINE_TRANSACTION: 'not a group of statements, or one that is too large',
+  ENGINE_FAULT: 'the engine stopped, or its height stands still',
   // cosigner
   COSIGNER_RECORD_CORRUPT: 'the cosigner record is not readable: it is never reset by itself',
   COSIGNER_RECORD_FOREIGN: 'the cosigner record belongs to another key or network',
@@ -76,10 +96,15 @@ export const SERVICE_CODES = {
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',
+  GATEWAY_BACKUP_EXISTS:
+    'the folder for a backup is there already, or another backup is being made',
+  GATEWAY_BACKUP_INVALID: 'not a finished backup of a gateway',
   GATEWAY_DEVICE_UNKNOWN: 'no such device is enrolled at this gateway',
   GATEWAY_RELEASE_UNSUPPORTED:
     'a gateway keeps releases of one image with a size and a SHA-256 digest',
+  GATEWAY_RESTORE_OCCUPIED: 'a backup is restored into a new data folder only',
   GATEWAY_STORAGE_FULL: 'the local repository has no room for another image',
+  GATEWAY_IMAGE_MISSING: 'the image is not in the repository of the gateway just now',
   GATEWAY_TOKEN_INVALID: 'the call does not carry the token of the owner',
   GATEWAY_OFFER_UNKNOWN: 'no such offer was made to this device',
   GATEWAY_REPORT_REPLAYED:
@@ -144,6 +169,8 @@ export const SERVICE_CODES = {
   DEVICE_FIRMWARE_SILENT:
     'the firmware did not start, or does not answer the health check as it should',
   DEVICE_CANCELLED: 'the device was told to stop',
+  DEVICE_LOCKED: 'another process runs the device in this folder',
+  DEVICE_TIME_UNUSABLE: "the time server's answer is not one to take the time from",
   DEVICE_NOT_ENROLLED: 'the device is enrolled at no gateway',
   DEVICE_BATTERY_LOW: 'the battery is too low to begin an update',
 } as const satisfies Record<string, string>;

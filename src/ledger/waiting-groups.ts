@@ -1,8 +1,8 @@
 /** Groups that wait to be ordered, in two lanes: withdrawals, revocations and policy changes go before all else (T11). */
 import { check } from '../errors.ts';
 import type { Transaction } from '../registry/statement.ts';
-import { isUrgent, URGENT_A_SIGNER, urgentSigners } from '../registry/urgent.ts';
 import type { Placement } from './committed-ledger.ts';
+import { UrgentShares } from './urgent-shares.ts';
 
 export interface Waiting {
   readonly group: readonly Transaction[];
@@ -18,7 +18,6 @@ export interface LaneBounds {
 
 // The urgent lane has room of its own: a flood of other statements cannot keep it from being asked.
 const URGENT_BOUNDS: LaneBounds = { statements: 1024, bytes: 8 << 20 };
-const MAX_SIGNERS = 4096;
 
 class Lane {
   readonly #bounds: LaneBounds;
@@ -60,8 +59,7 @@ class Lane {
 export class WaitingGroups {
   readonly #urgent = new Lane(URGENT_BOUNDS);
   readonly #other: Lane;
-  /** When a signer's urgent statements were ordered, by the hex of its key id: seconds. */
-  readonly #ordered = new Map<string, readonly number[]>();
+  readonly #shares = new UrgentShares();
 
   constructor(bounds: LaneBounds) {
     this.#other = new Lane(bounds);
@@ -73,27 +71,13 @@ export class WaitingGroups {
 
   /** `now` and `maxHold` in seconds. Errors: LEDGER_BUSY. */
   push(waiting: Waiting, now: number, maxHold: number): void {
-    const first = isUrgent(waiting.group) && this.#within(waiting.group, now - maxHold);
+    const first = this.#shares.goesFirst(waiting.group, now - maxHold);
     (first ? this.#urgent : this.#other).push(waiting);
-  }
-
-  // T11: at most q a signer and maxHold go first; what comes beyond waits like the rest.
-  #within(group: readonly Transaction[], since: number): boolean {
-    return urgentSigners(group).every((signer) => {
-      const times = this.#ordered.get(signer) ?? [];
-      return times.filter((time) => time > since).length < URGENT_A_SIGNER;
-    });
   }
 
   /** Counts an urgent group against its signers' share, once its signatures were found good. */
   count(group: readonly Transaction[], now: number): void {
-    for (const signer of urgentSigners(group)) {
-      const times = this.#ordered.get(signer) ?? [];
-      this.#ordered.delete(signer);
-      this.#ordered.set(signer, [...times, now].slice(-URGENT_A_SIGNER));
-    }
-    while (this.#ordered.size > MAX_SIGNERS)
-      this.#ordered.delete(this.#ordered.keys().next().value as string);
+    this.#shares.count(group, now);
   }
 
   /** As many whole groups, urgent ones and then the oldest first, as fit; one alone may be larger. */

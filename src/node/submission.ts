@@ -9,13 +9,13 @@ import type { Clock } from '../clock.ts';
 import { check, fail } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Placement } from '../ledger/committed-ledger.ts';
+import { refusal } from '../ledger/refusal.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { createReceipt } from '../log/receipt.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { parseAnchor } from '../registry/rules/image-anchor.ts';
 import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
 import type { Heads } from './heads.ts';
-import { refusal } from './refusal.ts';
 import type { UrgentStatements } from './urgent-statements.ts';
 
 export interface SubmissionParts {

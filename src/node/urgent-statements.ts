@@ -7,10 +7,10 @@ import { concat, hex, utf8 } from '../bytes.ts';
 import { decodeGroup, encodeGroup } from '../api/registration.ts';
 import { transaction, type Database } from '../database.ts';
 import { check, codeOf } from '../errors.ts';
+import { refusal } from '../ledger/refusal.ts';
 import type { Replica } from '../ledger/replica.ts';
 import { parseStatement, type Transaction } from '../registry/statement.ts';
 import { isUrgent, URGENT_A_SIGNER, urgentSigners } from '../registry/urgent.ts';
-import { refusal } from './refusal.ts';
 
 export interface WaitingGroup {
   /** Hex of the SHA-256 of its statements' signing digests. */

@@ -115,8 +115,14 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
         'const lane = this.#other.first() ? this.#other : this.#urgent;',
       ],
       ['(first ? this.#urgent : this.#other)', '(first ? this.#other : this.#other)'],
-      ['times.filter((time) => time > since).length < URGENT_A_SIGNER', 'true'],
     ],
+    'before all else',
+  ),
+  ...mutations(
+    'T11',
+    'src/ledger/urgent-shares.ts',
+    T11,
+    [['times.filter((time) => time > since).length < URGENT_A_SIGNER', 'true']],
     'before all else',
   ),
   ...mutations(

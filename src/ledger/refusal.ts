@@ -1,9 +1,9 @@
 /** What the rules say of a group on this node's own state, before anybody orders it. */
 import { codeOf, type FirmamentError } from '../errors.ts';
-import type { Replica } from '../ledger/replica.ts';
 import { apply } from '../registry/apply.ts';
 import type { Transaction } from '../registry/statement.ts';
 import { overlay } from '../registry/view.ts';
+import type { Replica } from './replica.ts';
 
 /** Why the statements that are not on the ledger yet would be refused as the next ones; undefined: they would not. */
 export function refusal(
