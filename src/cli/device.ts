@@ -9,6 +9,8 @@ import { enrolDevice, openEnrolment } from '../device/enrolment.ts';
 import { openGatewayDevice } from '../device/gateway-device.ts';
 import type { AgentEvent } from '../device/agent.ts';
 import type { StaleInstall } from '../device/provision.ts';
+import type { SlotLayout } from '../device/slot-state.ts';
+import { lockDevice } from '../device/lock.ts';
 import { classIdOf, vendorIdOf } from '../author/identifiers.ts';
 import { openPskFile } from '../author/psk-file.ts';
 import {
@@ -25,6 +27,7 @@ import { untilStopped } from './until-stopped.ts';
 
 const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
                                   --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
+                                  [--slots ab|single]
                                   [--psk-file FILE [--passphrase-file FILE]]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
        firmament device enrol DIR BUNDLE --type NAME --hardware VERSION [--model NAME] [--tier certificate|psk] [--name NAME] [--mac MAC]
@@ -37,6 +40,7 @@ one JSON line and ends. enrol makes the device one of a gateway's, with the owne
 gateway's offers over MQTT, checking everything for itself. Events are JSON lines on stdout.
 
 --psk-file the PSK of a PSK author, in the author's own file: no release is taken without a MAC by it
+--slots    ab (the default): two slots that boot; single: one, and a staging area
 --mode     force (the default) waits to be told; self asks every interval too (5 s unless said otherwise)
 --battery  this file has the percent that is left; below 20 nothing is begun
 --clock    gateway: the device has no clock of its own that keeps time
@@ -57,6 +61,7 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     'name',
     'track*',
     'stale',
+    'slots',
     'psk-file',
     'passphrase-file',
   ]);
@@ -66,6 +71,7 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
   const vendorId = vendorIdOf(given.required('vendor'));
   const model = given.required('model');
   const tracks = given.list('track');
+  const slots = slotsOf(given.text('slots') ?? 'ab');
   const pskFile = given.text('psk-file');
   const psk =
     pskFile === undefined
@@ -80,6 +86,7 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     root: new Uint8Array(readFileSync(given.required('root'))),
     floor: Math.floor(Date.now() / 1000),
     staleInstall: staleOf(given.text('stale') ?? 'consent'),
+    ...(slots === 'single' && { slots }),
   };
   provisionDevice(directory, made, psk);
   answer(io, given, [`device ${model} in ${directory}`], { device: directory, model });
@@ -89,6 +96,10 @@ function staleOf(value: string): StaleInstall {
   return value === 'never' || value === 'consent' || value === 'allow'
     ? value
     : wrong('--stale is never, consent or allow');
+}
+
+function slotsOf(value: string): SlotLayout {
+  return value === 'ab' || value === 'single' ? value : wrong('--slots is ab or single');
 }
 
 function optionsOf(given: Arguments, io: Io): DeviceOptions {
@@ -143,6 +154,7 @@ async function enrol(args: readonly string[], io: Io): Promise<void> {
   if (tier !== 'certificate' && tier !== 'psk') return wrong('--tier is certificate or psk');
   const name = given.text('name');
   const mac = given.text('mac');
+  await using _lock = lockDevice(directory);
   const enrolment = await enrolDevice(enrolmentFolder(directory), {
     bundle,
     tier,

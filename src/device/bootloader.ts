@@ -145,6 +145,7 @@ export class Bootloader implements AsyncDisposable {
   async #try(slot: SlotName, image: Slot): Promise<BootStatus | undefined> {
     const { slots } = this.#options;
     if (slots.state.trial?.left === 0) return this.#rollback(image, 'no start of it ended well');
+    await slots.place(slot);
     if (!(await this.#intact(slot))) return this.#rollback(image, 'DEVICE_IMAGE_CORRUPT', false);
     await slots.startTrial();
     if (!(await this.#runnable(slot))) {
@@ -174,6 +175,7 @@ export class Bootloader implements AsyncDisposable {
 
   async #bootConfirmed(slot: SlotName, image: Slot): Promise<BootStatus | undefined> {
     const { slots, lowestOf = () => undefined } = this.#options;
+    await slots.place(slot);
     if (!(await this.#intact(slot))) {
       try {
         await slots.fallBack(lowestOf);

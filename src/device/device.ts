@@ -20,6 +20,7 @@ import { archiveNode } from './archive-node.ts';
 import { nodeAccess, retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
 import type { Enrolment } from './enrolment.ts';
 import { deviceClock, type DeviceClock } from './gateway-clock.ts';
+import { lockDevice } from './lock.ts';
 import { encodeProvisioning, parseProvisioning, type Provisioning } from './provision.ts';
 import type { PinnedRoot } from '../reader/follow-policies.ts';
 import { openPinnedRoot } from './root-record.ts';
@@ -67,13 +68,14 @@ const MAX_FILE = 4 << 20;
 
 /**
  * Opens and boots the device in `directory` (provisioning.json, its key, state/, slots/).
- * Errors: DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT, COSE_KEY_INVALID; of archives: STORE_CAR_MALFORMED, STORE_ARCHIVE_*,
+ * Errors: DEVICE_LOCKED, DEVICE_PROVISIONING_INVALID, DEVICE_STATE_CORRUPT, COSE_KEY_INVALID; of archives: STORE_CAR_MALFORMED, STORE_ARCHIVE_*,
  * STORE_DIGEST_MISMATCH.
  */
 export async function openDevice(directory: string, options: DeviceOptions): Promise<Device> {
   await using cleanup = new AsyncDisposableStack();
   const file = join(directory, PROVISIONING);
   const provisioning = parseProvisioning(readBounded(file));
+  cleanup.use(lockDevice(directory));
   const key = decodePrivateKey(readBounded(resolve(dirname(file), provisioning.keyFile)));
   const psk = provisioning.psk && readPsk(resolve(dirname(file), provisioning.psk.keyFile));
   // A PSK that is not the provisioned one is said before anything boots.
@@ -84,7 +86,11 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     floor: provisioning.floor,
     files,
   });
-  const slots = await openSlots({ directory: join(directory, 'slots'), files });
+  const slots = await openSlots({
+    directory: join(directory, 'slots'),
+    files,
+    ...(provisioning.slots && { layout: provisioning.slots }),
+  });
   const bootloader = cleanup.use(
     await startBootloader({
       slots,

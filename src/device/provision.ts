@@ -9,6 +9,7 @@ import { check, fail } from '../errors.ts';
 import { lineText, type Line } from '../registry/line.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import { jsonReader, type JsonReader } from './json-fields.ts';
+import type { SlotLayout } from './slot-state.ts';
 
 export type StaleInstall = 'never' | 'consent' | 'allow';
 
@@ -36,6 +37,8 @@ export interface Provisioning {
   readonly keyFile: string;
   /** Of a PSK author (T07): no release is accepted without a MAC by its PSK. */
   readonly psk?: ProvisionedPsk;
+  /** Two slots that boot, unless said otherwise (docs/spec/device.md, "Slots"). */
+  readonly slots?: SlotLayout;
 }
 
 export interface ProvisionedPsk {
@@ -69,7 +72,7 @@ const KEYS = [
 export function parseProvisioning(bytes: Uint8Array): Provisioning {
   check(bytes.length <= MAX_BYTES, CODE, 'the provisioning file is too large');
   const json = jsonReader(CODE);
-  const top = json.object(readJson(bytes), 'provisioning', KEYS, ['psk']);
+  const top = json.object(readJson(bytes), 'provisioning', KEYS, ['psk', 'slots']);
   check(top['format'] === FORMAT, CODE, 'a provisioning file of another format');
   const vendorId = json.text(top['vendorId'], 'vendorId', UUID);
   const classId = json.text(top['classId'], 'classId', UUID);
@@ -93,6 +96,9 @@ export function parseProvisioning(bytes: Uint8Array): Provisioning {
     ) as StaleInstall,
     keyFile: json.text(top['keyFile'], 'keyFile', PATH),
     ...(top['psk'] !== undefined && { psk: parsePsk(json, top['psk'], lines) }),
+    ...(top['slots'] !== undefined && {
+      slots: json.text(top['slots'], 'slots', /^(?:ab|single)$/) as SlotLayout,
+    }),
   };
 }
 
@@ -125,8 +131,9 @@ export function encodeProvisioning(provisioning: {
   readonly staleInstall: StaleInstall;
   readonly keyFile: string;
   readonly psk?: ProvisionedPsk;
+  readonly slots?: SlotLayout;
 }): Uint8Array {
-  const { name, model, floor, staleInstall, keyFile, psk } = provisioning;
+  const { name, model, floor, staleInstall, keyFile, psk, slots } = provisioning;
   const vendorId = hex(provisioning.vendorId);
   const classId = hex(provisioning.classId);
   const lines = provisioning.lines.map(({ anchor, track }) => ({
@@ -148,6 +155,7 @@ export function encodeProvisioning(provisioning: {
     staleInstall,
     keyFile,
     ...(psk && { psk: { keyId: hex(psk.keyId), keyFile: psk.keyFile } }),
+    ...(slots && { slots }),
   };
   const bytes = new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   parseProvisioning(bytes);

@@ -60,6 +60,14 @@ export class SimulatedDisk implements Files {
     this.#operations = 0;
   }
 
+  /** Another one with the same content, after a cut that kept everything. */
+  copy(): SimulatedDisk {
+    const copy = new SimulatedDisk();
+    copy.#names = new Map([...this.#names].map(([name, content]) => [name, { ...content }]));
+    copy.cut({ names: 'kept', bytes: 'kept' });
+    return copy;
+  }
+
   /** Damages stored bytes, as a failing chip would. */
   damage(path: string, offset: number): void {
     const content = this.#content(path);

@@ -32,7 +32,24 @@ export interface BootState {
   readonly slots: Readonly<Record<SlotName, Slot | null>>;
   /** Digests whose trial failed, oldest first. */
   readonly failed: readonly string[];
+  /** Of a device with one bootable slot. */
+  readonly single?: SingleSlot;
 }
+
+/** One slot boots; the other image lies in a staging area. Nothing boots while the two change places. */
+export interface SingleSlot {
+  /** Whose image lies in the slot that boots. */
+  readonly bootable: SlotName;
+  readonly swap: Swap | null;
+}
+
+/** An exchange of slot and staging area. Bytes: how many of each change places, and how many at once. */
+export interface Swap {
+  readonly size: number;
+  readonly block: number;
+}
+
+export type SlotLayout = 'ab' | 'single';
 
 /** A start that ends without a verdict (the power went) is tried again this often. */
 export const TRIAL_STARTS = 3;
@@ -45,6 +62,13 @@ export const emptyBootState: BootState = {
   slots: { a: null, b: null },
   failed: [],
 };
+
+/** A new device's. */
+export function newBootState(layout: SlotLayout): BootState {
+  return layout === 'ab'
+    ? emptyBootState
+    : { ...emptyBootState, single: { bootable: 'b', swap: null } };
+}
 
 export function otherSlot(slot: SlotName): SlotName {
   return slot === 'a' ? 'b' : 'a';
@@ -80,11 +104,31 @@ export function checkInstallable(state: BootState, image: SlotImage, retry: bool
 /** The inactive slot holds nothing: to be durable before its first byte is overwritten. */
 export function clearInactive(state: BootState): BootState {
   check(state.trial === null, 'DEVICE_TRIAL_RUNNING');
+  const slot = inactiveSlot(state);
   return {
     ...state,
     incoming: null,
-    slots: { ...state.slots, [inactiveSlot(state)]: null },
+    slots: { ...state.slots, [slot]: null },
+    // What comes, comes into the staging area: of two empty areas either has either name.
+    ...(state.single && { single: { bootable: otherSlot(slot), swap: null } }),
   };
+}
+
+/** Slot and staging area change places from now on: nothing boots before `endSwap`. */
+export function beginSwap(state: BootState, swap: Swap): BootState {
+  const { single, incoming } = state;
+  check(
+    single?.swap === null && incoming === null,
+    'DEVICE_SLOT_STATE',
+    'there is nothing to exchange',
+  );
+  return { ...state, single: { ...single, swap } };
+}
+
+export function endSwap(state: BootState): BootState {
+  const { single } = state;
+  check(!!single?.swap, 'DEVICE_SLOT_STATE', 'no exchange has begun');
+  return { ...state, single: { bootable: otherSlot(single.bootable), swap: null } };
 }
 
 /** The inactive slot is empty on the storage too, and begins to receive this image. */

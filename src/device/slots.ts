@@ -1,7 +1,7 @@
 /**
  * The two slots of a device on its storage: `a.cjs` and `b.cjs`, image bytes unchanged, and
  * `boot-state` beside them (docs/spec/device.md). Whatever a durable boot state lets boot has been
- * synced and read back before.
+ * synced and read back before. With one bootable slot the two images lie in `slot.cjs` and `staging`.
  */
 import { join } from 'node:path';
 import { createHash } from '#crypto';
@@ -12,30 +12,41 @@ import { diskFiles, type Files } from '../reader/files.ts';
 import { readRecord, writeRecord } from './record.ts';
 import {
   bootChoice,
+  beginSwap,
   checkInstallable,
   clearInactive,
   confirmTrial,
-  emptyBootState,
+  endSwap,
   expectImage,
   fallBack,
   finishInstall,
   inactiveSlot,
+  newBootState,
+  otherSlot,
   rollbackTrial,
   sameImage,
   startTrial,
   type BootState,
   type SlotImage,
+  type SlotLayout,
   type SlotName,
 } from './slot-state.ts';
+import { BOOTABLE, clearSwap, prepareSwap, runSwap, STAGING, trimAreas } from './swap.ts';
 
 const RECORD = 'boot-state';
 const CHUNK = 256 * 1024;
+const SWAP_BLOCK = 64 * 1024;
+const AREAS = ['a.cjs', 'b.cjs', BOOTABLE, STAGING];
 
 export interface SlotsOptions {
   readonly directory: string;
   readonly files?: Files;
   /** Bytes; what an image may have at most. */
   readonly slotBytes?: number;
+  /** As its maker made it; two bootable slots unless said otherwise. */
+  readonly layout?: SlotLayout;
+  /** Bytes that change places at once on a device with one bootable slot. */
+  readonly swapBlock?: number;
 }
 
 /**
@@ -43,24 +54,21 @@ export interface SlotsOptions {
  * Errors: DEVICE_STATE_CORRUPT.
  */
 export async function openSlots(options: SlotsOptions): Promise<Slots> {
-  const { directory, files = diskFiles, slotBytes = 64 * 1024 * 1024 } = options;
+  const { directory, files = diskFiles, layout = 'ab' } = options;
   await files.makeFolder(directory);
   const record = await readRecord(files, directory, RECORD);
   if (record === undefined)
     // A boot state is written before the first byte of a slot: slots without one have lost theirs.
-    for (const slot of ['a', 'b'] as const)
+    for (const name of AREAS)
       check(
-        (await files.size(slotPath(directory, slot))) === undefined,
+        (await files.size(join(directory, name))) === undefined,
         'DEVICE_STATE_CORRUPT',
         'the boot state is missing',
       );
-  const state = record === undefined ? emptyBootState : bootStateFromJson(record);
-  return new Slots(directory, files, slotBytes, state);
-}
-
-// Firmware that can run is JavaScript: the ending makes Node take it for a script wherever it lies.
-function slotPath(directory: string, slot: SlotName): string {
-  return join(directory, `${slot}.cjs`);
+  const state = record === undefined ? newBootState(layout) : bootStateFromJson(record);
+  const fits = (state.single === undefined) === (layout === 'ab');
+  check(fits, 'DEVICE_STATE_CORRUPT', 'the slots are not as the device was made');
+  return new Slots({ ...options, files }, state);
 }
 
 /** Changes are serialised, and durable when their promise resolves. */
@@ -68,13 +76,15 @@ export class Slots {
   readonly directory: string;
   readonly files: Files;
   readonly #slotBytes: number;
+  readonly #swapBlock: number;
   #state: BootState;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(directory: string, files: Files, slotBytes: number, state: BootState) {
-    this.directory = directory;
-    this.files = files;
-    this.#slotBytes = slotBytes;
+  constructor(options: SlotsOptions & { readonly files: Files }, state: BootState) {
+    this.directory = options.directory;
+    this.files = options.files;
+    this.#slotBytes = options.slotBytes ?? 64 * 1024 * 1024;
+    this.#swapBlock = options.swapBlock ?? SWAP_BLOCK;
     this.#state = state;
   }
 
@@ -82,8 +92,11 @@ export class Slots {
     return this.#state;
   }
 
+  // Firmware that can run is JavaScript: the ending makes Node take it for a script wherever it lies.
   path(slot: SlotName): string {
-    return slotPath(this.directory, slot);
+    const { single } = this.#state;
+    const name = single ? (single.bootable === slot ? BOOTABLE : STAGING) : `${slot}.cjs`;
+    return join(this.directory, name);
   }
 
   /**
@@ -98,12 +111,14 @@ export class Slots {
         size: image.size,
         slotBytes: this.#slotBytes,
       });
-      const file = this.path(inactiveSlot(this.#state));
-      const { incoming } = this.#state;
-      if (incoming && sameImage(incoming.image, image)) return file;
+      const { incoming, single, active } = this.#state;
+      if (incoming && sameImage(incoming.image, image)) return this.path(incoming.slot);
+      const placed = !single || (!single.swap && (active ?? single.bootable) === single.bootable);
+      check(placed, 'DEVICE_SLOT_STATE', 'what boots has not been put in its place');
       // The old image is given up before its first byte changes, and the storage emptied before the
       // new one is expected: a part on the storage is always a part of the expected image.
       await this.#save(clearInactive(this.#state));
+      const file = this.path(inactiveSlot(this.#state));
       await this.files.remove(file);
       await this.files.write(file, 0, new Uint8Array());
       await this.files.sync(file);
@@ -136,6 +151,37 @@ export class Slots {
     const image = this.#state.slots[slot];
     check(image !== null, 'DEVICE_SLOT_STATE', 'the slot is empty');
     check(await this.#holds(this.path(slot), image), 'DEVICE_IMAGE_CORRUPT', undefined, { slot });
+  }
+
+  /**
+   * Puts the image of this slot where it boots, or goes on with doing so; with two bootable slots it is there. Durable
+   * when it returns. Errors: DEVICE_STORAGE_*; once the exchange has begun nothing boots before it has ended.
+   */
+  place(slot: SlotName): Promise<void> {
+    return this.#serial(async () => {
+      await this.#finishSwap();
+      if (!this.#state.single || this.#state.single.bootable === slot) return;
+      const areas = await Promise.all(
+        [BOOTABLE, STAGING].map((name) => this.files.size(join(this.directory, name))),
+      );
+      const swap = { size: Math.max(...areas.map((size) => size ?? 0)), block: this.#swapBlock };
+      await prepareSwap(this.files, this.directory, swap);
+      await this.#save(beginSwap(this.#state, swap));
+      await this.#finishSwap();
+    });
+  }
+
+  async #finishSwap(): Promise<void> {
+    const { single, slots } = this.#state;
+    if (!single?.swap) return;
+    const { files, directory } = this;
+    await runSwap(files, directory, single.swap);
+    await trimAreas(files, directory, {
+      slot: slots[otherSlot(single.bootable)]?.size,
+      staging: slots[single.bootable]?.size,
+    });
+    await this.#save(endSwap(this.#state));
+    await clearSwap(files, directory);
   }
 
   startTrial(): Promise<void> {
