@@ -4,13 +4,13 @@ import { decode } from '../cbor/decode.ts';
 import { encode } from '../cbor/encode.ts';
 import type { Cbor } from '../cbor/value.ts';
 import { hex } from '../bytes.ts';
-import { check } from '../errors.ts';
-import type { RawTransaction } from '../registry/block.ts';
-import { MAX_ATTACHMENT, MAX_STATEMENT } from '../registry/statement.ts';
+import { MAX_GROUP } from '../registry/group.ts';
+
+// The body of a registration is a group.
+export { decodeGroup, encodeGroup } from '../registry/group.ts';
 
 export const REGISTRATIONS = '/v1/registrations';
-export const MAX_REGISTRATION = 2 << 20;
-const MAX_GROUP = 16;
+export const MAX_REGISTRATION = MAX_GROUP;
 const MAX_MISSING = 4096;
 
 export interface RegisteredEntry {
@@ -31,26 +31,6 @@ export function entryPath(signingDigest: Uint8Array): string {
 
 export function uploadPath(image: Uint8Array): string {
   return `/v1/images/${hex(image)}`;
-}
-
-export function encodeGroup(group: readonly RawTransaction[]): Uint8Array {
-  return encode(group.map(({ statement, attachment }) => [statement, attachment]));
-}
-
-/** Errors: CBOR_*, API_GROUP_SIZE. */
-export function decodeGroup(bytes: Uint8Array): readonly RawTransaction[] {
-  const rows = asArray(decode(bytes, { maxBytes: MAX_REGISTRATION }), 'registration');
-  check(rows.length >= 1 && rows.length <= MAX_GROUP, 'API_GROUP_SIZE');
-  return rows.map((row) => {
-    const [statement, attachment] = asArray(row, 'transaction', 2);
-    return {
-      statement: asBytes(statement ?? null, 'statement', { max: MAX_STATEMENT }),
-      attachment:
-        attachment === null || attachment === undefined
-          ? null
-          : asBytes(attachment, 'attachment', { max: MAX_ATTACHMENT }),
-    };
-  });
 }
 
 export function encodeRegistered({ entries, upload }: Registered): Uint8Array {

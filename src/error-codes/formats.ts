@@ -219,6 +219,7 @@ export const FORMAT_CODES = {
   COMMIT_VOTER: 'a vote at the place of another validator, or of a validator that voted already',
   COMMIT_SIGNATURE_INVALID: 'a vote whose signature does not verify',
   COMMIT_POWER: 'not more than two thirds of the voting power signed the CometBFT header',
+  LIGHT_ROOT: 'a CometBFT header whose hash is not the one that is trusted',
   LIGHT_EXPIRED: 'the trusted CometBFT header is older than the trusting period',
   LIGHT_FUTURE: 'a CometBFT header whose time is ahead of the clock',
   LIGHT_ORDER: 'a CometBFT header that is not later than the trusted one, in height and in time',

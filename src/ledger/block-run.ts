@@ -3,7 +3,7 @@ import { hex } from '../bytes.ts';
 import { check, FirmamentError } from '../errors.ts';
 import { apply } from '../registry/apply.ts';
 import { parseStatement, type Transaction } from '../registry/statement.ts';
-import type { RawTransaction } from '../registry/block.ts';
+import type { RawTransaction } from '../registry/group.ts';
 import { overlay, type Overlay, type View } from '../registry/view.ts';
 
 export interface RunContext {
@@ -32,16 +32,45 @@ export interface BlockRun {
   readonly groups: readonly GroupRun[];
 }
 
+/** What one block has room for: statements, and bytes of their CBOR. */
+export interface Room {
+  readonly statements: number;
+  readonly bytes: number;
+}
+
+// CBOR headers of one transaction: an array, two byte strings.
+const TRANSACTION_OVERHEAD = 11;
+
+/** An upper bound of the bytes that a group takes in a block. */
+export function sizeOf(group: readonly Transaction[]): number {
+  return group.reduce(
+    (sum, { statement, attachment }) =>
+      sum + statement.bytes.length + (attachment?.length ?? 0) + TRANSACTION_OVERHEAD,
+    0,
+  );
+}
+
+// This node's own disk, full or damaged: no statement says anything that could bring these about.
+const OWN_FAULT = /^(?:DATABASE_.*|LEDGER_HEIGHT_UNKNOWN|LOG_NODE_MISSING|LOG_MAP_PAGE_CORRUPT)$/;
+
+/** Whether a rule refused, and not a fault of this node's. */
+export function isRefusal(error: unknown): error is FirmamentError {
+  return error instanceof FirmamentError && !OWN_FAULT.test(error.code);
+}
+
 /**
  * An orderer's run: a group goes in as a whole or, at its first refused statement, not at all; a
- * statement that is on the ledger already is answered with its place and not ordered again (T05).
+ * statement that is on the ledger already is answered with its place and not ordered again (T05). A group that the
+ * block has no `room` for is refused with LEDGER_BUSY.
  */
 export function runGroups(
   committed: View,
   groups: readonly (readonly Transaction[])[],
   context: RunContext,
+  room: Room = { statements: Infinity, bytes: Infinity },
 ): BlockRun {
   const state = overlay(committed);
+  let bytes = 0;
   const transactions: Transaction[] = [];
   const inBlock = new Map<string, number>();
   const runs = groups.map((group): GroupRun => {
@@ -60,12 +89,17 @@ export function runGroups(
         inGroup.set(name, index);
         return { index, known: false };
       });
+      const fits =
+        transactions.length + fresh.length <= room.statements &&
+        bytes + sizeOf(fresh) <= room.bytes;
+      check(fits, 'LEDGER_BUSY', 'no room in this block');
       trial.commit();
       transactions.push(...fresh);
+      bytes += sizeOf(fresh);
       for (const [name, index] of inGroup) inBlock.set(name, index);
       return { places };
     } catch (error) {
-      if (error instanceof FirmamentError) return { refused: error };
+      if (isRefusal(error)) return { refused: error };
       throw error;
     }
   });

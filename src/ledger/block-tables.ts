@@ -7,8 +7,9 @@ import { concat, equal } from '../bytes.ts';
 import { encode, encodeBytesHeader } from '../cbor/encode.ts';
 import type { Database } from '../database.ts';
 import { check, fail } from '../errors.ts';
-import type { RawTransaction } from '../registry/block.ts';
+import type { RawTransaction } from '../registry/group.ts';
 import type { Statement } from '../registry/statement.ts';
+import { isBare } from './consensus-block.ts';
 
 export interface StoredStatement {
   /** Log index. */
@@ -51,8 +52,9 @@ export function splitBlock(
   size: number,
 ): { readonly prefix: Uint8Array; readonly suffix: Uint8Array } {
   const body = encodeTransactions(transactions);
-  // After the transactions: the size, a 32-byte root (34 bytes), the 64-byte signature (66 bytes).
-  const suffix = bytes.subarray(bytes.length - encode(size).length - 34 - 66);
+  // After the transactions: the size, a 32-byte root (34 bytes), the 64-byte signature of an orderer (66 bytes).
+  const signature = isBare(bytes) ? 0 : 66;
+  const suffix = bytes.subarray(bytes.length - encode(size).length - 34 - signature);
   const end = bytes.length - suffix.length;
   check(
     equal(bytes.subarray(end - body.length, end), body),
@@ -62,7 +64,7 @@ export function splitBlock(
   return { prefix: bytes.subarray(0, end - body.length), suffix };
 }
 
-/** A block's bytes as they were served first. */
+/** The bytes that a block's hash covers. */
 export function readBlock(database: Database, height: number): Uint8Array {
   const row = database
     .prepare('SELECT size, prefix, suffix, hash FROM head WHERE height = ?')

@@ -1,4 +1,4 @@
-/** Closing a block: state, map, log and the epoch leaf, all inside the caller's transaction (T15). */
+/** Closing a block: state, map, log and the epoch leaf (T15), first in memory and then in the caller's transaction. */
 import { sha256 } from '#crypto';
 import { utf8 } from '../bytes.ts';
 import type { Database } from '../database.ts';
@@ -12,6 +12,7 @@ import type { Overlay } from '../registry/view.ts';
 import { writeStatement } from './block-tables.ts';
 import { mapPages, setMapValue } from './map-tables.ts';
 import { logNodes, recordPages, setRecord } from './record-tables.ts';
+import { writtenNodes, writtenPages, type WrittenNodes, type WrittenPages } from './written.ts';
 
 /** The ledger after a block: what its epoch leaf says and the log's size and root with it. */
 export interface Head {
@@ -33,32 +34,37 @@ export interface Closing {
   readonly state: Overlay;
 }
 
-/** Writes everything but the head's row, and returns the head that these statements lead to. */
-export function closeBlock(
-  database: Database,
-  before: Head | null,
-  closing: Closing,
-): Omit<Head, 'hash'> {
+/** A block with everything that follows from it; nothing of it is in the database yet. */
+export interface Closed {
+  readonly closing: Closing;
+  readonly head: Omit<Head, 'hash'>;
+  /** The log's size before it. */
+  readonly firstIndex: number;
+  readonly recordPages: WrittenPages;
+  readonly mapPages: WrittenPages;
+  readonly nodes: WrittenNodes;
+}
+
+/** Derives the head that these statements lead to; reads the database and writes nothing. */
+export function closeBlock(database: Database, before: Head | null, closing: Closing): Closed {
   const { height, time, transactions, state } = closing;
   const { records, map } = state.changes();
-  for (const [name, value] of records) setRecord(database, name, value);
-  for (const { key, value } of map.values()) setMapValue(database, key, value, height);
+  const keptRecords = writtenPages(recordPages(database));
   const stateRoot = updated(
-    recordPages(database),
+    keptRecords,
     [...records].map(([name, value]) => ({ key: sha256(utf8(name)), valueHash: sha256(value) })),
   );
+  const keptMap = writtenPages(mapPages(database, height));
   const mapped = updated(
-    mapPages(database, height),
+    keptMap,
     [...map.values()].map(({ key, value }) => ({ key, valueHash: sha256(value) })),
   );
 
-  const nodes = logNodes(database);
-  let size = before?.size ?? 0;
-  for (const { statement, attachment } of transactions) {
-    writeStatement(database, size, statement, attachment);
-    tree.append(nodes, size, leafHash(statement.entry));
-    size++;
-  }
+  const nodes = writtenNodes(logNodes(database));
+  const firstIndex = before?.size ?? 0;
+  let size = firstIndex;
+  for (const { statement } of transactions)
+    size = tree.append(nodes, size, leafHash(statement.entry));
   const { hash: policyHash, policy } = policyInForce(state);
   const epoch: Epoch = {
     height,
@@ -69,9 +75,9 @@ export function closeBlock(
     policyHash,
     previous: before && before.size - 1,
   };
-  tree.append(nodes, size, leafHash(epochEntry(epoch)));
-  size++;
-  return { height, time, size, root: tree.root(nodes, size), epoch };
+  size = tree.append(nodes, size, leafHash(epochEntry(epoch)));
+  const head = { height, time, size, root: tree.root(nodes, size), epoch };
+  return { closing, head, firstIndex, recordPages: keptRecords, mapPages: keptMap, nodes };
 }
 
 function updated(
@@ -79,6 +85,22 @@ function updated(
   changes: readonly { readonly key: Uint8Array; readonly valueHash: Uint8Array }[],
 ): Uint8Array {
   return changes.length === 0 ? mapRoot(pages) : updateMap(pages, changes);
+}
+
+/** Writes everything but the head's row, inside the caller's transaction. */
+export function writeBlock(database: Database, closed: Closed): void {
+  const { closing, head, firstIndex } = closed;
+  const { records, map } = closing.state.changes();
+  for (const [name, value] of records) setRecord(database, name, value);
+  for (const { key, value } of map.values()) setMapValue(database, key, value, head.height);
+  const stored = { records: recordPages(database), map: mapPages(database, head.height) };
+  for (const [path, page] of closed.recordPages.written) stored.records.put(path, page);
+  for (const [path, page] of closed.mapPages.written) stored.map.put(path, page);
+  const log = logNodes(database);
+  for (const { level, index, hash } of closed.nodes.written.values()) log.put(level, index, hash);
+  closing.transactions.forEach(({ statement, attachment }, position) =>
+    writeStatement(database, firstIndex + position, statement, attachment),
+  );
 }
 
 /** `prefix` and `suffix` of the block's bytes around its statements; null at height 0. */

@@ -104,22 +104,9 @@ export class CommittedLedger {
     return this.committed;
   }
 
-  /** A block's bytes as served. Errors: LEDGER_HEIGHT_UNKNOWN. */
+  /** The bytes that a block's hash covers. Errors: LEDGER_HEIGHT_UNKNOWN. */
   block(height: number): Uint8Array {
     return tables.readBlock(this.database, height);
-  }
-
-  /** Blocks from a height on, oldest first, of together at most `maxBytes` (one at least, if it is here). */
-  blocks(from: number, maxBytes: number): readonly Uint8Array[] {
-    const blocks: Uint8Array[] = [];
-    let total = 0;
-    for (let height = Math.max(1, from); height <= this.newest.height; height++) {
-      const bytes = this.block(height);
-      total += bytes.length;
-      if (blocks.length > 0 && total > maxBytes) break;
-      blocks.push(bytes);
-    }
-    return blocks;
   }
 
   /** The statement at a log index; undefined at an epoch leaf. */

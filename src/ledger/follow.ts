@@ -42,7 +42,7 @@ export async function follow(options: FollowOptions): Promise<void> {
   let failures = 0;
   while (!signal.aborted && !replica.halted()) {
     try {
-      const blocks = await source.blocks(replica.head().height + 1, waitMs, signal);
+      const blocks = await source.blocks(replica.certified().height + 1, waitMs, signal);
       await appendAll(replica, blocks, signal);
       failures = 0;
       onHeard?.();
@@ -69,7 +69,7 @@ async function appendAll(
   blocks: readonly Uint8Array[],
   signal: AbortSignal,
 ): Promise<void> {
-  const before = replica.head().height;
+  const before = replica.certified().height;
   for (const bytes of blocks) {
     signal.throwIfAborted();
     replica.append(bytes);
@@ -77,7 +77,7 @@ async function appendAll(
     await turn();
   }
   // A source that repeats what is here must not keep its reader spinning.
-  check(blocks.length === 0 || replica.head().height > before, 'LEDGER_OUT_OF_ORDER');
+  check(blocks.length === 0 || replica.certified().height > before, 'LEDGER_OUT_OF_ORDER');
 }
 
 /** What one node holds, and whose node it is; null: one of the asker's own operator, which is counted already. */
@@ -125,7 +125,7 @@ export async function recover(options: RecoverOptions): Promise<void> {
 
 async function takeOver(replica: Replica, source: BlockSource, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const blocks = await source.blocks(replica.head().height + 1, 0, signal);
+    const blocks = await source.blocks(replica.certified().height + 1, 0, signal);
     if (blocks.length === 0) return;
     await appendAll(replica, blocks, signal);
   }
@@ -143,7 +143,10 @@ export function createFollowingLedger(options: Omit<FollowingLedgerOptions, 'sig
   const stop = new AbortController();
   const running = follow({ ...options, signal: stop.signal });
   return {
-    submit: forward,
+    async submit(group) {
+      check(!stop.signal.aborted, 'LEDGER_CLOSED');
+      return forward(group);
+    },
     blocks: (from, waitMs, signal) => blocks.blocks(from, waitMs, signal),
     status: () => ({
       engine: 'local',

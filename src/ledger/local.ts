@@ -8,6 +8,7 @@ import { check, FirmamentError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { MAX_BLOCK, MAX_TRANSACTIONS } from '../registry/block.ts';
 import type { Transaction } from '../registry/statement.ts';
+import { sizeOf } from './block-run.ts';
 import type { Head } from './close-block.ts';
 import type { Placement } from './committed-ledger.ts';
 import type { BlockSource, Ledger, LedgerStatus } from './ledger.ts';
@@ -34,22 +35,12 @@ const BATCH = 128;
 // As many groups in one block say that more are coming; then it pays to wait for them so long.
 const BUSY = 4;
 const GATHER_MS = 15;
-// CBOR headers of one transaction: an array, two byte strings.
-const TRANSACTION_OVERHEAD = 11;
 
 /** Orders on this replica until it is disposed of. Errors: LEDGER_NOT_ORDERER. */
 export function createLocalLedger(options: LocalLedgerOptions): Ledger {
-  const { node } = options.replica.orderer();
-  check(node.statement.bytes.toHex() === options.key.publicKey.bytes.toHex(), 'LEDGER_NOT_ORDERER');
+  const key = options.replica.orderer()?.node.statement;
+  check(key?.bytes.toHex() === options.key.publicKey.bytes.toHex(), 'LEDGER_NOT_ORDERER');
   return new LocalLedger(options);
-}
-
-function sizeOf(group: readonly Transaction[]): number {
-  return group.reduce(
-    (sum, { statement, attachment }) =>
-      sum + statement.bytes.length + (attachment?.length ?? 0) + TRANSACTION_OVERHEAD,
-    0,
-  );
 }
 
 class LocalLedger implements Ledger {

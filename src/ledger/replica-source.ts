@@ -8,16 +8,17 @@ const MAX_BYTES = 4 << 20;
 export function replicaSource(replica: Replica): BlockSource {
   return {
     async blocks(from, waitMs, signal) {
-      if (from > replica.head().height && waitMs > 0) await nextHead(replica, waitMs, signal);
+      if (from > replica.certified().height && waitMs > 0)
+        await nextProven(replica, waitMs, signal);
       signal?.throwIfAborted();
       return replica.blocks(from, MAX_BYTES);
     },
   };
 }
 
-async function nextHead(replica: Replica, waitMs: number, signal?: AbortSignal): Promise<void> {
+async function nextProven(replica: Replica, waitMs: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = replica.onHead(() => resolve());
+  const stop = replica.onCertified(() => resolve());
   const timer = setTimeout(resolve, waitMs);
   const aborted = (): void => resolve();
   signal?.addEventListener('abort', aborted);

@@ -5,15 +5,14 @@
  */
 import { sha256 } from '#crypto';
 import { equal } from '../bytes.ts';
-import { decodeSign1, verifySign1 } from '../cose/sign1.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { transaction, type Database } from '../database.ts';
 import { check, codeOf, CODES, fail, FirmamentError, type Code } from '../errors.ts';
-import { originOf } from '../log/checkpoint.ts';
 import {
   MAX_BLOCK,
   MAX_TRANSACTIONS,
   blockIssuer,
+  decodeBlock,
   openBlock,
   signBlock,
   unverifiedBlock,
@@ -21,44 +20,34 @@ import {
 } from '../registry/block.ts';
 import { initialize, type Genesis } from '../registry/genesis.ts';
 import { nodeIssuer, type NamedNode } from '../registry/policy.ts';
-import { ordererOf, parsePolicyChange } from '../registry/policy-change.ts';
-import { createRoot, type Root } from '../registry/root.ts';
-import { getPolicyIndex, policyInForce } from '../registry/state.ts';
-import { parseStatement, type Statement, type Transaction } from '../registry/statement.ts';
-import { overlay, type Overlay } from '../registry/view.ts';
-import * as tables from './block-tables.ts';
-import { runBlock, runGroups, type RunContext } from './block-run.ts';
-import { CommittedLedger, newestHead, type Placement } from './committed-ledger.ts';
-import { closeBlock, writeHead, type Head } from './close-block.ts';
+import { policyInForce } from '../registry/state.ts';
+import type { Statement, Transaction } from '../registry/statement.ts';
+import { overlay } from '../registry/view.ts';
+import { isRefusal, runBlock, runGroups } from './block-run.ts';
+import { newestHead } from './committed-ledger.ts';
+import { closeBlock, writeBlock, writeHead, type Closed, type Head } from './close-block.ts';
+import { decodeServed, isServed } from './consensus-block.ts';
+import { DecidingLedger } from './deciding-ledger.ts';
+import type { Outcome } from './decision.ts';
 import { appointedBy, openHandOver } from './hand-over.ts';
-import { pruneMap } from './map-tables.ts';
+import {
+  keepEvidence,
+  readEvidence,
+  signedAsBlock,
+  type Evidence,
+  type Halt,
+} from './orderer-lies.ts';
 import { committedView } from './record-tables.ts';
-import { prepareTables, setMeta } from './schema.ts';
+import { prepareTables } from './schema.ts';
 
-// This node's own disk, full or damaged: no block says anything that could bring these about.
-const OWN_FAULT = /^(?:DATABASE_.*|LEDGER_HEIGHT_UNKNOWN|LOG_NODE_MISSING|LOG_MAP_PAGE_CORRUPT)$/;
-
-export type Outcome =
-  | { readonly placements: readonly Placement[] }
-  | { readonly refused: FirmamentError };
+export type { Outcome } from './decision.ts';
+export type { Evidence, Halt } from './orderer-lies.ts';
 
 export interface Proposal {
   /** The committed block's head; null when no group had anything new to order. */
   readonly head: Head | null;
   /** One a group, in the order given. */
   readonly outcomes: readonly Outcome[];
-}
-
-/** Why this replica goes no further. */
-export interface Halt {
-  readonly height: number;
-  readonly code: string;
-  readonly reason: string;
-}
-
-export interface Evidence extends Halt {
-  /** The block as its orderer signed it. */
-  readonly bytes: Uint8Array;
 }
 
 /**
@@ -71,13 +60,14 @@ export function openReplica(database: Database, genesis: Genesis): Replica {
     transaction(database, () => {
       const state = overlay(committedView(database));
       initialize(state, genesis);
-      const head = closeBlock(database, null, {
+      const closed = closeBlock(database, null, {
         height: 0,
         time: genesis.time,
         transactions: [],
         state,
       });
-      writeHead(database, { ...head, hash: new Uint8Array(32) }, null);
+      writeBlock(database, closed);
+      writeHead(database, { ...closed.head, hash: new Uint8Array(32) }, null);
     });
   }
   return new Replica(database, genesis);
@@ -85,25 +75,12 @@ export function openReplica(database: Database, genesis: Genesis): Replica {
 
 const OTHER_HISTORY = 'a block upon another history';
 
-export class Replica extends CommittedLedger {
-  readonly genesis: Genesis;
-  /** The log's C2SP origin. */
-  readonly origin: string;
-  readonly #listeners = new Set<(head: Head) => void>();
-  #prunedOnDisk: number;
+export class Replica extends DecidingLedger {
   #halt: Halt | undefined;
 
   constructor(database: Database, genesis: Genesis) {
-    super(database);
-    this.genesis = genesis;
-    this.origin = originOf(genesis.networkId);
-    this.#prunedOnDisk = this.prunedTo;
+    super(database, genesis);
     this.#halt = this.evidence().at(-1);
-  }
-
-  /** The node that the policy in force names to order blocks. */
-  orderer(): NamedNode {
-    return ordererOf(policyInForce(this.committed).policy);
   }
 
   /** Set once the orderer was found lying; nothing is committed after that. */
@@ -113,72 +90,61 @@ export class Replica extends CommittedLedger {
 
   /** What proves the orderer's lies, oldest first. */
   evidence(): readonly Evidence[] {
-    return this.database
-      .prepare('SELECT height, code, reason, bytes FROM evidence ORDER BY id LIMIT 16')
-      .all() as unknown as readonly Evidence[];
-  }
-
-  /** Calls `listener` after each commit, in a microtask. Returns how to stop. */
-  onHead(listener: (head: Head) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return readEvidence(this.database);
   }
 
   /**
-   * The orderer's side: applies the groups in order, each as a whole or not at all, signs the block
+   * The orderer's side of the local engine: applies the groups in order, each as a whole or not at all, signs the block
    * with `key`, and returns once it is on disk. `time` is raised to the block before's. An orderer that a
    * policy.change in the first place appoints signs the block with it (T12).
    * Errors: LEDGER_NOT_ORDERER, LEDGER_HALTED, LEDGER_GROUP_INVALID when it is too much for one block.
    */
   propose(groups: readonly (readonly Transaction[])[], time: number, key: PrivateKey): Proposal {
-    this.#checkRunning();
+    this.checkRunning();
     const { name, appointed } = this.#proposer(key, groups[0]?.[0]?.statement);
-    let written: Overlay | undefined;
-    const proposal = transaction(this.database, (): Proposal => {
-      const context = this.#context(Math.max(time, this.newest.time));
-      const run = runGroups(this.committed, groups, context);
-      const outcomes = run.groups.map((group): Outcome =>
-        'refused' in group
-          ? group
-          : { placements: group.places.map((place) => this.#placed(place, context)) },
-      );
-      check(!appointed || run.transactions[0] === groups[0]?.[0], 'LEDGER_NOT_ORDERER');
-      if (run.transactions.length === 0) return { head: null, outcomes };
-      check(run.transactions.length <= MAX_TRANSACTIONS, 'LEDGER_GROUP_INVALID');
-      const closed = closeBlock(this.database, this.newest, { ...context, ...run });
-      const raw = run.transactions.map(({ statement, attachment }) => ({
-        statement: statement.bytes,
-        attachment,
-      }));
-      const bytes = signBlock(key, name, this.origin, {
-        networkId: this.genesis.networkId,
-        height: closed.height,
-        time: closed.time,
-        previous: this.newest.hash,
-        transactions: raw,
-        size: closed.size,
-        root: closed.root,
-      });
-      check(bytes.length <= MAX_BLOCK, 'LEDGER_GROUP_INVALID');
-      const head = { ...closed, hash: sha256(bytes) };
-      writeHead(this.database, head, tables.splitBlock(bytes, raw, head.size));
-      this.#pruneNow();
-      written = run.state;
-      return { head, outcomes };
+    const context = this.context(Math.max(time, this.newest.time));
+    const run = runGroups(this.committed, groups, context);
+    const outcomes = this.outcomes(run, context);
+    check(!appointed || run.transactions[0] === groups[0]?.[0], 'LEDGER_NOT_ORDERER');
+    if (run.transactions.length === 0) return { head: null, outcomes };
+    check(run.transactions.length <= MAX_TRANSACTIONS, 'LEDGER_GROUP_INVALID');
+    const closed = closeBlock(this.database, this.newest, { ...context, ...run });
+    const { height, size, root } = closed.head;
+    const transactions = run.transactions.map(({ statement, attachment }) => ({
+      statement: statement.bytes,
+      attachment,
+    }));
+    const bytes = signBlock(key, name, this.origin, {
+      networkId: this.genesis.networkId,
+      height,
+      time: context.time,
+      previous: this.newest.hash,
+      transactions,
+      size,
+      root,
     });
-    if (proposal.head && written) this.#advance(proposal.head, written);
-    return proposal;
+    check(bytes.length <= MAX_BLOCK, 'LEDGER_GROUP_INVALID');
+    const head = { ...closed.head, hash: sha256(bytes) };
+    transaction(this.database, () => this.write(closed, head, bytes, transactions));
+    this.written(closed, head);
+    return { head, outcomes };
   }
 
   /**
-   * A follower's side: re-derives a block of the orderer's and returns once it is on disk. A block that
-   * is here already changes nothing. A block that its orderer signed, and that these rules or an
-   * earlier block of the same orderer contradict, is kept as evidence and halts the replica for good.
-   * Errors: LEDGER_ORDERER_LIES, LEDGER_HALTED, LEDGER_OUT_OF_ORDER, BLOCK_MALFORMED, BLOCK_SIGNER.
+   * A follower's side: re-derives a block as it is handed on and returns once it is on disk. A block that is here
+   * already changes nothing. A block that its orderer signed, and that these rules or an earlier block of the same
+   * orderer contradict, is kept as evidence and halts the replica for good; one of the consortium comes with the
+   * certificate that proves it, and what contradicts that is refused.
+   * Errors: LEDGER_ORDERER_LIES, LEDGER_HALTED, LEDGER_OUT_OF_ORDER, BLOCK_MALFORMED, BLOCK_SIGNER,
+   * LEDGER_CERTIFICATE, COMMIT_*.
    */
   append(bytes: Uint8Array): Head {
-    this.#checkRunning();
-    const block = this.#open(bytes);
+    this.checkRunning();
+    return isServed(bytes) ? this.#appendCertified(bytes) : this.#appendSigned(bytes);
+  }
+
+  #appendSigned(bytes: Uint8Array): Head {
+    const block = this.#openSigned(bytes);
     if (block.height > this.newest.height + 1)
       fail('LEDGER_OUT_OF_ORDER', undefined, {
         height: block.height,
@@ -194,18 +160,46 @@ export class Replica extends CommittedLedger {
         new FirmamentError('BLOCK_MALFORMED', 'a second block of this height'),
       );
     }
-    let derived: { readonly head: Head; readonly state: Overlay };
     try {
-      derived = transaction(this.database, () => this.#derive(bytes, block));
+      const { closed, head } = this.#derived(bytes, block);
+      transaction(this.database, () => this.write(closed, head, bytes, block.transactions));
+      this.written(closed, head);
+      return head;
     } catch (error) {
       // What another orderer signed, which was followed by nobody else, contradicts this one without a lie of its own.
       check(!this.#isOthersEnd(block), 'LEDGER_OUT_OF_ORDER', OTHER_HISTORY);
-      if (error instanceof FirmamentError && !OWN_FAULT.test(error.code))
-        return this.#lie(bytes, block.height, error);
+      if (isRefusal(error)) return this.#lie(bytes, block.height, error);
       throw error;
     }
-    this.#advance(derived.head, derived.state);
-    return derived.head;
+  }
+
+  #appendCertified(bytes: Uint8Array): Head {
+    const served = decodeServed(bytes);
+    const block = decodeBlock(served.block);
+    const next = this.certified().height + 1;
+    if (block.height <= this.newest.height) {
+      const known = block.height > 0 && equal(this.headAt(block.height).hash, sha256(served.block));
+      check(known, 'BLOCK_SIGNER', OTHER_HISTORY);
+      this.certify(block.height, served.certificate);
+      return this.newest;
+    }
+    check(block.height === next, 'LEDGER_OUT_OF_ORDER', undefined, {
+      height: block.height,
+      expected: next,
+    });
+    const before = policyInForce(this.committed);
+    check(before.policy.orderer.engine === 'cometbft', 'BLOCK_SIGNER', 'one node orders');
+    // The votes first: what nobody agreed to is not run.
+    this.checkSigned(before, served.certificate, undefined);
+    const { closed, head } = this.#derived(served.block, block);
+    this.checkSigned(before, served.certificate, head);
+    transaction(this.database, () => {
+      this.write(closed, head, served.block, block.transactions);
+      this.keepCertificate(head.height, served.certificate);
+    });
+    this.written(closed, head);
+    this.certifiedTo(head.height);
+    return head;
   }
 
   #proposer(
@@ -214,7 +208,7 @@ export class Replica extends CommittedLedger {
   ): { readonly name: string; readonly appointed: boolean } {
     const isKey = ({ node }: NamedNode): boolean =>
       equal(node.statement.bytes, key.publicKey.bytes);
-    const inForce = this.orderer();
+    const inForce = this.orderer() ?? fail('LEDGER_NOT_ORDERER', 'a consortium orders');
     if (isKey(inForce)) return { name: inForce.name, appointed: false };
     const next = first && appointedBy(policyInForce(this.committed), first);
     check(next !== undefined && isKey(next), 'LEDGER_NOT_ORDERER');
@@ -227,10 +221,12 @@ export class Replica extends CommittedLedger {
 
   /** Whether the orderer in force signed the block that is here at this height. */
   #isOrderers(height: number): boolean {
-    return height === 0 || blockIssuer(this.block(height)) === nodeIssuer(this.orderer().name);
+    const orderer = this.orderer();
+    if (height === 0 || !orderer) return height === 0;
+    return blockIssuer(this.block(height)) === nodeIssuer(orderer.name);
   }
 
-  #derive(bytes: Uint8Array, block: Block): { readonly head: Head; readonly state: Overlay } {
+  #derived(bytes: Uint8Array, block: Block): { readonly closed: Closed; readonly head: Head } {
     check(
       equal(block.networkId, this.genesis.networkId),
       'BLOCK_MALFORMED',
@@ -238,25 +234,26 @@ export class Replica extends CommittedLedger {
     );
     check(equal(block.previous, this.newest.hash), 'BLOCK_MALFORMED', OTHER_HISTORY);
     check(block.time >= this.newest.time, 'BLOCK_MALFORMED', 'the time goes backwards');
-    const context = this.#context(block.time);
+    const context = this.context(block.time);
     const run = runBlock(this.committed, block.transactions, context);
     const closed = closeBlock(this.database, this.newest, { ...context, ...run });
-    check(block.size === closed.size, 'BLOCK_MALFORMED', 'another log size than derived here');
-    check(equal(block.root, closed.root), 'BLOCK_MALFORMED', 'another log root than derived here');
-    const head = { ...closed, hash: sha256(bytes) };
-    writeHead(this.database, head, tables.splitBlock(bytes, block.transactions, head.size));
-    this.#pruneNow();
-    return { head, state: run.state };
+    const { size, root } = closed.head;
+    check(block.size === size, 'BLOCK_MALFORMED', 'another log size than derived here');
+    check(equal(block.root, root), 'BLOCK_MALFORMED', 'another log root than derived here');
+    return { closed, head: { ...closed.head, hash: sha256(bytes) } };
   }
 
-  #open(bytes: Uint8Array): Block {
-    const { name, node } = this.orderer();
+  #openSigned(bytes: Uint8Array): Block {
+    const orderer = this.orderer();
+    // Once a consortium orders, only what was signed before it is known here.
+    if (!orderer) return this.#openOther(bytes, new FirmamentError('BLOCK_SIGNER'));
+    const { name, node } = orderer;
     try {
       return openBlock(bytes, node.statement, name, this.origin);
     } catch (error) {
       if (codeOf(error) === 'BLOCK_SIGNER') return this.#openOther(bytes, error as FirmamentError);
       // Bytes that anybody can make prove nothing; malformed bytes under the orderer's signature do.
-      if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))
+      if (codeOf(error) === 'BLOCK_MALFORMED' && signedAsBlock(bytes, node.statement))
         return this.#lie(bytes, this.newest.height + 1, error as FirmamentError);
       throw error;
     }
@@ -283,7 +280,7 @@ export class Replica extends CommittedLedger {
    * BLOCK_MALFORMED for a block that supersedes nothing.
    */
   supersede(bytes: Uint8Array, acknowledged: number): never {
-    this.#checkRunning();
+    this.checkRunning();
     const block = unverifiedBlock(bytes);
     check(block.height >= 1 && block.height <= this.newest.height, 'BLOCK_SIGNER');
     const before = this.headAt(block.height - 1);
@@ -297,31 +294,11 @@ export class Replica extends CommittedLedger {
     const opened = openHandOver(
       bytes,
       block,
-      this.#rootAt(before.epoch.policyVersion),
+      this.policyOf(before.epoch.policyVersion),
       this.origin,
     );
     check(opened !== undefined, 'BLOCK_SIGNER');
     return this.#halted(bytes, block.height, 'LEDGER_SUPERSEDED', CODES.LEDGER_SUPERSEDED);
-  }
-
-  #rootAt(version: number): Root {
-    if (version === 1) return createRoot(this.genesis.networkId, this.genesis.policy);
-    const stored = this.statement(getPolicyIndex(this.committed, version) ?? -1);
-    return stored
-      ? parsePolicyChange(parseStatement(stored.bytes)).root
-      : fail('POLICY_MALFORMED', 'no such policy');
-  }
-
-  #signedPayload(bytes: Uint8Array): boolean {
-    try {
-      const sign1 = decodeSign1(bytes, { maxBytes: MAX_BLOCK });
-      verifySign1(sign1, this.orderer().node.statement);
-      return (
-        sign1.unprotected.size === 0 && sign1.header.get(16) === 'application/firmament.block+cbor'
-      );
-    } catch {
-      return false;
-    }
   }
 
   #lie(bytes: Uint8Array, height: number, cause: FirmamentError): never {
@@ -340,51 +317,12 @@ export class Replica extends CommittedLedger {
   }
 
   #keepEvidence(bytes: Uint8Array, halt: Halt): void {
-    transaction(this.database, () =>
-      this.database
-        .prepare('INSERT INTO evidence (height, code, reason, bytes) VALUES (?, ?, ?, ?)')
-        .run(halt.height, halt.code, halt.reason, bytes),
-    );
+    keepEvidence(this.database, { ...halt, bytes });
     this.#halt = halt;
   }
 
-  #checkRunning(): void {
+  protected override checkRunning(): void {
     if (this.#halt)
       fail('LEDGER_HALTED', undefined, { height: this.#halt.height, reason: this.#halt.code });
-  }
-
-  #context(time: number): RunContext {
-    return {
-      height: this.newest.height + 1,
-      time,
-      firstIndex: this.newest.size,
-      seenAt: (digest) => tables.seenAt(this.database, digest),
-    };
-  }
-
-  #placed(
-    place: { readonly index: number; readonly known: boolean },
-    context: RunContext,
-  ): Placement {
-    const height = place.index < context.firstIndex ? this.heightOf(place.index) : context.height;
-    return { ...place, height };
-  }
-
-  #advance(head: Head, written: Overlay): void {
-    this.advance(head);
-    this.records.update(written.changes().records);
-    for (const listener of this.#listeners) queueMicrotask(() => listener(head));
-  }
-
-  /** The map of heights below this one is no longer needed; its rows go with the next block. */
-  prune(belowHeight: number): void {
-    this.prunedTo = Math.max(this.prunedTo, Math.min(belowHeight, this.newest.height));
-  }
-
-  #pruneNow(): void {
-    if (this.prunedTo === this.#prunedOnDisk) return;
-    pruneMap(this.database, this.prunedTo);
-    setMeta(this.database, 'pruned', this.prunedTo);
-    this.#prunedOnDisk = this.prunedTo;
   }
 }

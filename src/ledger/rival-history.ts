@@ -7,6 +7,7 @@ import { equal } from '../bytes.ts';
 import { nextRoot } from '../registry/policy-change.ts';
 import { policyInForce } from '../registry/state.ts';
 import { parseStatement } from '../registry/statement.ts';
+import { hashedBytes } from './consensus-block.ts';
 import type { BlockSource } from './ledger.ts';
 import type { Replica } from './replica.ts';
 
@@ -59,7 +60,7 @@ async function agrees(
   const { height, size, hash } = replica.head();
   if (height === 0 || acknowledged() >= size) return true;
   const [block] = await neighbour.blocks(height, 0, signal);
-  return block === undefined || equal(sha256(block), hash);
+  return block === undefined || equal(sha256(hashedBytes(block)), hash);
 }
 
 // While the question was under way the change may have come by itself.
@@ -75,7 +76,7 @@ async function firstDifference(
 ): Promise<number> {
   const same = async (height: number): Promise<boolean> => {
     const [block] = await neighbour.blocks(height, 0, signal);
-    return block !== undefined && equal(sha256(block), replica.headAt(height).hash);
+    return block !== undefined && equal(sha256(hashedBytes(block)), replica.headAt(height).hash);
   };
   let equalUpTo = 0;
   let high = replica.head().height;

@@ -3,7 +3,7 @@ import { transaction, type Database } from '../database.ts';
 import { check } from '../errors.ts';
 import { equal } from '../bytes.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 
 const TABLES = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -38,6 +38,9 @@ const TABLES = `
     id INTEGER PRIMARY KEY, height INTEGER NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL);
 `;
 
+// Since version 2: what proves a block of the consortium engine.
+const CERTIFICATES = 'CREATE TABLE certificate (height INTEGER PRIMARY KEY, bytes BLOB NOT NULL)';
+
 /**
  * Makes the tables in a new database, or checks that these are this version's and this network's.
  * Returns whether the tables are new. Errors: DATABASE_UNUSABLE, LEDGER_GENESIS_MISMATCH.
@@ -49,13 +52,16 @@ export function prepareTables(database: Database, networkId: Uint8Array): boolea
   if (version === 0) {
     transaction(database, () => {
       database.exec(TABLES);
+      database.exec(CERTIFICATES);
       setMeta(database, 'network', networkId);
       database.exec(`PRAGMA user_version = ${VERSION}`);
     });
     return true;
   }
+  if (version === 1)
+    transaction(database, () => database.exec(`${CERTIFICATES}; PRAGMA user_version = ${VERSION}`));
   check(
-    version === VERSION,
+    version === 1 || version === VERSION,
     'DATABASE_UNUSABLE',
     `ledger tables of version ${version}, not ${VERSION}`,
   );

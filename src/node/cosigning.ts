@@ -15,6 +15,7 @@ import type { Head } from '../ledger/close-block.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { nodesOf, type Policy } from '../registry/policy.ts';
+import { ordererOf } from '../registry/policy-change.ts';
 import { Bell } from './bell.ts';
 import type { Frozen } from './freeze.ts';
 import type { Heads } from './heads.ts';
@@ -104,10 +105,9 @@ function ownTurn(
   { name, policy, heads }: CosigningParts,
   { last, signedAt, behindSince }: { last: number; signedAt: number; behindSince: number },
 ): number {
-  const { orderer } = policy();
-  const first = `${orderer.operator}/${orderer.node}`;
+  const first = ordererOf(policy())?.name ?? '';
   const names = nodesOf(policy()).map((node) => node.name);
-  const order = [first, ...names.filter((other) => other !== first)];
+  const order = names.toSorted((a, b) => Number(b === first) - Number(a === first));
   const place = Math.min(order.indexOf(name), MAX_PLACES);
   if (place > 0) return behindSince + FIRST_MS * 2 ** (place - 1);
   const followed = (heads.hasQuorum() ? heads.quorum().head.size : 0) >= last;

@@ -1,4 +1,5 @@
 /** What a node has to do for the ledger, by the policy in force and by what it promised (T12). */
+import { fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
 import type { NamedNode } from '../registry/policy.ts';
 
@@ -15,7 +16,7 @@ export function dutyOf(
 ): Duty {
   if (appointed?.name === self) return { kind: 'take over' };
   if (appointed) return { kind: 'follow', orderer: appointed, promised: true };
-  const orderer = replica.orderer();
+  const orderer = replica.orderer() ?? fail('LEDGER_ENGINE');
   if (orderer.name === self) return { kind: 'order' };
   return { kind: 'follow', orderer, promised: false };
 }

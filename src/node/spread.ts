@@ -80,7 +80,7 @@ async function askOrderer(parts: SpreadParts, { group }: WaitingGroup): Promise<
 }
 
 function appoint({ self, replica, appointment }: SpreadParts, statement: Statement): void {
-  if (statement.kind !== 'policy.change' || replica.orderer().name === self) return;
+  if (statement.kind !== 'policy.change' || replica.orderer()?.name === self) return;
   const appointed = appointedBy(policyInForce(replica.view()), statement);
   // Also when another was appointed before, who is gone too.
   if (appointed?.name === self && appointment.appointed()?.name !== self)

@@ -30,7 +30,7 @@ export async function submitPolicy(submission: PolicySubmission): Promise<readon
     pins: (origin) => known.find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
   });
   const end = performance.now() + timeoutMs;
-  const appointed = ordererOf(to.policy).name;
+  const appointed = ordererOf(to.policy)?.name;
   const nodes = nodesOf(from.policy)
     .filter(({ node }) => node.roles.includes('registration'))
     .toSorted((a, b) => Number(b.name === appointed) - Number(a.name === appointed));

@@ -1,4 +1,4 @@
-/** Blocks of the local engine: what an orderer signs and followers apply (docs/spec/block.md). */
+/** Blocks: what an orderer signs or a consortium agrees on, and every node applies (docs/spec/block.md). */
 import { hex } from '../bytes.ts';
 import { decode } from '../cbor/decode.ts';
 import { encode } from '../cbor/encode.ts';
@@ -9,14 +9,10 @@ import { thumbprint } from '../cose/key.ts';
 import { createSign1, decodeSign1, verifySign1 } from '../cose/sign1.ts';
 import type { PrivateKey, PublicKey } from '../crypto/key.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
+import { rawTransaction, type RawTransaction } from './group.ts';
 import { nodeIssuer } from './policy.ts';
-import { MAX_ATTACHMENT, MAX_STATEMENT } from './statement.ts';
 
-/** A statement's bytes and its attachment, as they stand in a block. */
-export interface RawTransaction {
-  readonly statement: Uint8Array;
-  readonly attachment: Uint8Array | null;
-}
+export type { RawTransaction } from './group.ts';
 
 export interface Block {
   readonly networkId: Uint8Array;
@@ -36,6 +32,20 @@ export const MAX_TRANSACTIONS = 512;
 const TAG = 'firmament/block/v1';
 const TYP = 'application/firmament.block+cbor';
 
+/** What a block says, which no orderer signed: under the consortium engine the whole block. */
+export function encodeBlock(block: Block): Uint8Array {
+  return encode([
+    TAG,
+    block.networkId,
+    block.height,
+    block.time,
+    block.previous,
+    block.transactions.map(({ statement, attachment }) => [statement, attachment]),
+    block.size,
+    block.root,
+  ]);
+}
+
 /** Signs a block as the orderer `node` (OPERATOR/NODE) of the network with this C2SP origin. */
 export function signBlock(key: PrivateKey, node: string, origin: string, block: Block): Uint8Array {
   const header = new Map<Cbor, Cbor>([
@@ -50,17 +60,7 @@ export function signBlock(key: PrivateKey, node: string, origin: string, block: 
     ],
     [label.TYP, TYP],
   ]);
-  const payload = encode([
-    TAG,
-    block.networkId,
-    block.height,
-    block.time,
-    block.previous,
-    block.transactions.map(({ statement, attachment }) => [statement, attachment]),
-    block.size,
-    block.root,
-  ]);
-  return createSign1({ header, payload, key });
+  return createSign1({ header, payload: encodeBlock(block), key });
 }
 
 /**
@@ -123,6 +123,16 @@ function signedBy(
   }
 }
 
+/** A block of the consortium engine; nothing here says that anybody agreed to it. Errors: BLOCK_MALFORMED. */
+export function decodeBlock(bytes: Uint8Array): Block {
+  try {
+    return parseBlock(bytes);
+  } catch (cause) {
+    if (cause instanceof FirmamentError && cause.code.startsWith('BLOCK_')) throw cause;
+    return fail('BLOCK_MALFORMED', cause instanceof Error ? cause.message : undefined, {}, cause);
+  }
+}
+
 function parseBlock(payload: Uint8Array): Block {
   const row = asArray(decode(payload, { maxBytes: MAX_BLOCK }), 'block', 8);
   check(asText(row[0] ?? null, 'tag', 32) === TAG, 'BLOCK_MALFORMED', 'not a block');
@@ -133,19 +143,8 @@ function parseBlock(payload: Uint8Array): Block {
     height: asUint(row[2] ?? null, 'height'),
     time: asUint(row[3] ?? null, 'time'),
     previous: asBytes(row[4] ?? null, 'previous', 32),
-    transactions: transactions.map(parseTransaction),
+    transactions: transactions.map(rawTransaction),
     size: asUint(row[6] ?? null, 'size'),
     root: asBytes(row[7] ?? null, 'root', 32),
-  };
-}
-
-function parseTransaction(value: Cbor): RawTransaction {
-  const [statement, attachment] = asArray(value, 'transaction', 2);
-  return {
-    statement: asBytes(statement ?? null, 'statement', { max: MAX_STATEMENT }),
-    attachment:
-      attachment === null || attachment === undefined
-        ? null
-        : asBytes(attachment, 'attachment', { max: MAX_ATTACHMENT }),
   };
 }

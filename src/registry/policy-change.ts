@@ -11,6 +11,7 @@ import { decodeKey } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
 import { authenticate } from './authenticate.ts';
+import { checkSuccession } from './orderer.ts';
 import { nodesOf, type NamedNode, type Operator, type Policy } from './policy.ts';
 import { shaped } from './recovery.ts';
 import { parseRoot, type Root } from './root.ts';
@@ -114,6 +115,7 @@ export function nextRoot(root: Root, statement: Statement): Root {
     'POLICY_QUORUM',
     'a network does not become a trial',
   );
+  checkSuccession(root.policy.orderer, next.policy.orderer, version);
   checkApprovals(root.policy, next, approvals);
   return next;
 }
@@ -153,11 +155,12 @@ function checkApprovals(policy: Policy, next: Root, approvals: readonly PolicyAp
   });
 }
 
-/** The node that a policy names to order blocks. */
-export function ordererOf(policy: Policy): NamedNode {
+/** The node that a policy names to order blocks; undefined when a consortium does. */
+export function ordererOf(policy: Policy): NamedNode | undefined {
+  const { orderer } = policy;
+  if (orderer.engine !== 'local') return undefined;
   const named = nodesOf(policy).find(
-    ({ operator, node }) =>
-      operator.name === policy.orderer.operator && node.name === policy.orderer.node,
+    ({ operator, node }) => operator.name === orderer.operator && node.name === orderer.node,
   );
   return named ?? fail('POLICY_MALFORMED', 'the orderer is not a listed node');
 }

@@ -7,6 +7,7 @@ import { asArray, asBool, asBytes, asMap, asText, asUint, onlyKeys } from '../cb
 import type { Cbor } from '../cbor/value.ts';
 import { check, fail, FirmamentError } from '../errors.ts';
 import { keyId } from '../log/cosignature.ts';
+import { checkOrderer, ordererToCbor, parseOrderer, type Orderer } from './orderer.ts';
 
 export type Mode = 'private' | 'consortium' | 'trial';
 export type Role = 'general' | 'registration' | 'retrieval';
@@ -49,7 +50,7 @@ export interface Policy {
   readonly registration: 'open' | 'approval';
   readonly pskAuthors: boolean;
   readonly vendorProof: boolean;
-  readonly orderer: { readonly engine: 'local'; readonly operator: string; readonly node: string };
+  readonly orderer: Orderer;
 }
 
 const STORE_PROFILE = 'unixfs-256k-raw-1024';
@@ -99,7 +100,7 @@ export function policyToCbor(policy: Policy): Cbor {
     [11, policy.registration],
     [12, policy.pskAuthors],
     [13, policy.vendorProof],
-    [14, [policy.orderer.engine, policy.orderer.operator, policy.orderer.node]],
+    [14, ordererToCbor(policy.orderer)],
     [15, STORE_PROFILE],
   ]);
 }
@@ -148,8 +149,6 @@ function parsePolicy(value: Cbor): Policy {
   const map = asMap(value, 'policy');
   onlyKeys(map, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], 'policy');
   const get = (key: number): Cbor => map.get(key) ?? null;
-  const [engine, operator, node] = asArray(get(14), 'engine', 3);
-  check(engine === 'local', 'POLICY_MALFORMED', 'unknown engine');
   check(get(15) === STORE_PROFILE, 'POLICY_MALFORMED', 'unknown store profile');
   return {
     version: asUint(get(1), 'version'),
@@ -165,11 +164,7 @@ function parsePolicy(value: Cbor): Policy {
     registration: oneOf(get(11), ['open', 'approval'], 'registration'),
     pskAuthors: asBool(get(12), 'PSK authors'),
     vendorProof: asBool(get(13), 'vendor proof'),
-    orderer: {
-      engine: 'local',
-      operator: asText(operator ?? null, 'orderer operator', 32),
-      node: asText(node ?? null, 'orderer node', 32),
-    },
+    orderer: parseOrderer(get(14)),
   };
 }
 
@@ -263,14 +258,11 @@ export function checkPolicy(policy: Policy): void {
     'POLICY_QUORUM',
     'copies elsewhere N is at most R and at most n - 1',
   );
-  check(
-    nodesOf(policy).some(
-      ({ operator, node }) =>
-        operator.name === policy.orderer.operator && node.name === policy.orderer.node,
-    ),
-    'POLICY_MALFORMED',
-    'the orderer is not a listed node',
-  );
+  checkOrderer(policy.orderer, {
+    version: policy.version,
+    trial: policy.mode === 'trial',
+    nodes: nodesOf(policy).map(({ name }) => name),
+  });
   check(
     !policy.pskAuthors || policy.mode === 'private',
     'POLICY_QUORUM',
@@ -328,6 +320,9 @@ function distinctKeys(policy: Policy): void {
       node.receipt.bytes,
       node.statement.bytes,
     ]),
+    ...(policy.orderer.engine === 'cometbft' ? policy.orderer.members : []).map(
+      ({ key }) => key.bytes,
+    ),
   ].toSorted(compare);
   const twice = keys.find((key, i) => i > 0 && compare(keys[i - 1] as Uint8Array, key) === 0);
   check(twice === undefined, 'POLICY_KEY_REUSED', undefined, { key: twice && hex(twice) });

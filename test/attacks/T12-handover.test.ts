@@ -62,7 +62,7 @@ suite('T12: the block by which another orderer takes over', () => {
     const [follower, taker] = replicas(2) as [Replica, Replica];
     const block = take(taker, [[transactionOf(appointing(c))], [declaration(author, 7)]], c);
     assert.equal(follower.append(block).height, 2);
-    assert.equal(follower.orderer().name, 'c/n1');
+    assert.equal(follower.orderer()?.name, 'c/n1');
     follower.append(take(taker, [[declaration(author, 8)]], c));
     assert.throws(() => ordered(follower, network, [declaration(author, 9)]), {
       code: 'LEDGER_NOT_ORDERER',
@@ -155,7 +155,7 @@ suite('T12: an old orderer with a history of its own', () => {
     take(taker, [[transactionOf(appointing(c))]], c);
     take(taker, [[declaration(author, 30)]], c);
     assert.equal(await followPolicy(old, neighbour(taker), () => 0, live()), true);
-    assert.equal(old.orderer().name, 'c/n1');
+    assert.equal(old.orderer()?.name, 'c/n1');
     assert.equal(old.halted(), undefined);
     assert.equal(await followPolicy(old, neighbour(taker), () => 0, live()), false);
   });
@@ -323,7 +323,7 @@ test('the ledger after a hand-over is read again as it was', () => {
   ordered(replica, network, registration);
   take(replica, [[transactionOf(appointing(c))]], c);
   const again = openReplica(database, network.genesis);
-  assert.equal(again.orderer().name, 'c/n1');
+  assert.equal(again.orderer()?.name, 'c/n1');
   assert.equal(policiesFrom(again, 2).length, 1);
   assert.equal(policiesFrom(again, 0).length, 1);
   assert.equal(policiesFrom(again, 3).length, 0);
