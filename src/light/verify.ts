@@ -33,9 +33,8 @@ export function verifyCommitOfSet(
   set: ValidatorSet,
   chainId: string,
 ): void {
-  checkHeader(certificate, chainId);
-  const { header, commit } = certificate;
-  check(equal(header.validatorsHash, setHash(set)), 'COMMIT_SET');
+  checkBelongs(certificate, set, chainId);
+  const { commit } = certificate;
   check(commit.votes.length === set.members.length, 'COMMIT_VOTER', 'one vote a validator');
   let power = 0n;
   for (const [index, vote] of commit.votes.entries()) {
@@ -70,8 +69,15 @@ export function powerSigned(commit: Commit, trusted: ValidatorSet, chainId: stri
   return power;
 }
 
-/** That header and commit belong together and to this chain. Errors: COMMIT_CHAIN, COMMIT_HEADER. */
-export function checkHeader({ header, commit }: Certificate, chainId: string): void {
+/**
+ * That header, commit and set belong together and to this chain; no vote is looked at.
+ * Errors: COMMIT_CHAIN, COMMIT_HEADER, COMMIT_SET.
+ */
+export function checkBelongs(
+  { header, commit }: Certificate,
+  set: ValidatorSet,
+  chainId: string,
+): void {
   check(header.chainId === chainId, 'COMMIT_CHAIN', undefined, { chain: header.chainId });
   check(commit.height === header.height, 'COMMIT_HEADER', 'votes for another height');
   check(
@@ -79,6 +85,7 @@ export function checkHeader({ header, commit }: Certificate, chainId: string): v
     'COMMIT_HEADER',
     'votes for another header',
   );
+  check(equal(header.validatorsHash, setHash(set)), 'COMMIT_SET');
 }
 
 function checkVote(
