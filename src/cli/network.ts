@@ -8,12 +8,14 @@ import { answer, noPositionals, readArguments, runVerb, wrong } from './argument
 import type { Io } from './io.ts';
 
 const USAGE = `Usage: firmament network init MEMBERS.json DIRECTORY
-       firmament network example > MEMBERS.json
+       firmament network example [--engine cometbft] > MEMBERS.json
 
 init writes genesis.cbor and root.cbor (what devices pin) into DIRECTORY, and one folder an operator that holds only
-that operator's secrets. Then, for every node: firmament node start DIRECTORY/OPERATOR/NODE/config.json`;
+that operator's secrets. Then, for every node: firmament node start DIRECTORY/OPERATOR/NODE/config.json
 
-const EXAMPLE = {
+example writes four operators on this machine: one of them orders, or with --engine cometbft all four agree.`;
+
+const exampleOf = (consortium: boolean): unknown => ({
   mode: 'consortium',
   quorum: 3,
   copies: 3,
@@ -22,7 +24,7 @@ const EXAMPLE = {
   maxAge: 86_400,
   maxHold: 43_200,
   skew: 300,
-  orderer: 'dune/one',
+  ...(consortium ? { engine: 'cometbft' } : { orderer: 'dune/one' }),
   operators: ['acme', 'birch', 'city', 'dune'].map((name, i) => ({
     name,
     kind: i < 2 ? 'author' : 'non-author',
@@ -33,18 +35,22 @@ const EXAMPLE = {
         url: `https://127.0.0.1:${7101 + i}`,
         host: '127.0.0.1',
         port: 7101 + i,
+        ...(consortium && { engine: { address: `127.0.0.1:${7201 + i}` } }),
       },
     ],
   })),
-};
+});
 
 export function network(args: readonly string[], io: Io): Promise<number> {
   return runVerb('network', USAGE, { init, example }, args, io);
 }
 
 async function example(args: readonly string[], io: Io): Promise<void> {
-  noPositionals(readArguments(args, []));
-  io.stdout(JSON.stringify(EXAMPLE, null, 2));
+  const given = readArguments(args, ['engine']);
+  noPositionals(given);
+  const engine = given.text('engine') ?? 'local';
+  if (engine !== 'local' && engine !== 'cometbft') wrong('--engine is local or cometbft');
+  io.stdout(JSON.stringify(exampleOf(engine === 'cometbft'), null, 2));
 }
 
 async function init(args: readonly string[], io: Io): Promise<void> {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { restoreBackup } from '../node/backup.ts';
 import { requestBackup } from '../node/backup-request.ts';
 import { readNodeConfig, readNodeKeys, type NodeConfig } from '../node/config.ts';
+import { ensureEngineKeys, memberOf } from '../node/engine-member.ts';
 import { startNode } from '../node/node.ts';
 import {
   answer,
@@ -12,6 +13,7 @@ import {
   wrong,
   type Arguments,
 } from './arguments.ts';
+import { memberJson } from './engine-member-file.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -19,6 +21,7 @@ import { untilStopped } from './until-stopped.ts';
 const USAGE = `Usage: firmament node start CONFIG [--cosigner-record-is-mine]
        firmament node backup CONFIG DIR
        firmament node restore CONFIG DIR
+       firmament node engine-member CONFIG --address HOST:PORT [--no-vote]
 
 Runs the node that CONFIG (config.json) describes until SIGTERM or SIGINT. Logs JSON lines on stderr; prints one line
 on stdout when it listens.
@@ -28,10 +31,20 @@ on stdout when it listens.
 
 backup copies the node's ledger, index and blocks into DIR, a new folder on the node's machine, while the node runs or
 not. restore makes the data folder of a node that does not run from such a copy. The cosigner's record is in no backup
-(T10): after a restore the node signs nothing until it caught up and the other operators have answered.`;
+(T10): after a restore the node signs nothing until it caught up and the other operators have answered.
+
+engine-member makes the node's keys for the consortium engine in its key file, unless they are there, and prints what
+"policy propose --add-engine-member" reads. Start the node again after it. HOST:PORT is where the other members reach
+its engine.`;
 
 export function node(args: readonly string[], io: Io): Promise<number> {
-  return runVerb('node', USAGE, { start, backup, restore }, args, io);
+  return runVerb(
+    'node',
+    USAGE,
+    { start, backup, restore, 'engine-member': engineMember },
+    args,
+    io,
+  );
 }
 
 async function start(args: readonly string[], io: Io): Promise<void> {
@@ -55,6 +68,14 @@ async function start(args: readonly string[], io: Io): Promise<void> {
     }),
   );
   await stopped;
+}
+
+async function engineMember(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['address', 'no-vote?']);
+  const config = readNodeConfig(onlyPositional(given, 'configuration file'));
+  const planned = { address: given.required('address'), validator: !given.flag('no-vote') };
+  const member = memberOf(config.node, ensureEngineKeys(config.keys), planned);
+  io.stdout(JSON.stringify(memberJson(member), null, 2));
 }
 
 async function backup(args: readonly string[], io: Io): Promise<void> {

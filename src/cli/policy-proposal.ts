@@ -1,12 +1,14 @@
 /** The file that goes from operator to operator until enough of them have approved a policy change (T08). */
-import { readFileSync } from 'node:fs';
-import { fromHex, hex } from '../bytes.ts';
+import { hex } from '../bytes.ts';
 import { decodeKey } from '../cose/key.ts';
 import type { PublicKey } from '../crypto/key.ts';
-import { check, codeOf, fail } from '../errors.ts';
+import { check } from '../errors.ts';
+import { memberName, type EngineMember, type Orderer } from '../registry/orderer.ts';
 import type { Operator, Policy, PolicyNode, Role } from '../registry/policy.ts';
 import type { PolicyApproval } from '../registry/policy-change.ts';
 import { createRoot, parseRoot, type Root } from '../registry/root.ts';
+import { memberOfJson } from './engine-member-file.ts';
+import { bytesOf, objectOf, readJson, textOf, wholeOf, type Json } from './json-fields.ts';
 
 export interface Proposal {
   /** The root in force. */
@@ -16,10 +18,7 @@ export interface Proposal {
   readonly approvals: readonly PolicyApproval[];
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 const TYPE = 'firmament/policy-proposal/v1';
-const MAX_FILE = 4 << 20;
 const NUMBERS = [
   'threshold',
   'quorum',
@@ -39,6 +38,10 @@ export interface Changes {
   /** An operator of a name that is there takes its place. */
   readonly add: readonly Operator[];
   readonly remove: readonly string[];
+  /** Members of the consortium engine: one of a name that is there takes its place. */
+  readonly addMembers: readonly EngineMember[];
+  /** OPERATOR/NODE. */
+  readonly removeMembers: readonly string[];
 }
 
 /** The next policy with these changes. Errors: POLICY_*. */
@@ -55,19 +58,40 @@ export function propose(from: Root, changes: Changes): Proposal {
     ...policy.operators.filter(({ name }) => !gone.includes(name)),
     ...changes.add,
   ].toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const [operator = '', node = ''] = changes.orderer?.split('/') ?? [
-    policy.orderer.operator,
-    policy.orderer.node,
-  ];
   const next: Policy = {
     ...policy,
     ...changes.numbers,
     ...(changes.registration && { registration: changes.registration }),
     version: policy.version + 1,
     operators,
-    orderer: { engine: 'local', operator, node },
+    orderer: nextOrderer(policy, changes),
   };
   return { from, to: createRoot(from.networkId, next), approvals: [] };
+}
+
+function nextOrderer({ orderer, version }: Policy, changes: Changes): Orderer {
+  const { addMembers, removeMembers } = changes;
+  if (changes.orderer !== undefined) {
+    const [operator = '', node = ''] = changes.orderer.split('/');
+    return { engine: 'local', operator, node };
+  }
+  if (addMembers.length === 0 && removeMembers.length === 0) return orderer;
+  const before = orderer.engine === 'cometbft' ? orderer.members : [];
+  for (const name of removeMembers)
+    check(
+      before.some((member) => memberName(member) === name),
+      'POLICY_MALFORMED',
+      `no engine member ${name}`,
+    );
+  const gone = [...removeMembers, ...addMembers.map(memberName)];
+  return {
+    engine: 'cometbft',
+    chain: orderer.engine === 'cometbft' ? orderer.chain : version + 1,
+    members: [
+      ...before.filter((member) => !gone.includes(memberName(member))),
+      ...addMembers,
+    ].toSorted((a, b) => (memberName(a) < memberName(b) ? -1 : 1)),
+  };
 }
 
 export function encodeProposal({ from, to, approvals }: Proposal): string {
@@ -104,9 +128,11 @@ export function readProposal(path: string): Proposal {
 }
 
 /** Changes from a JSON file of the member list's fields. Errors: NODE_CONFIG. */
-export function readChanges(path: string): Pick<Changes, 'numbers' | 'orderer' | 'registration'> {
+export function readChanges(
+  path: string,
+): Pick<Changes, 'numbers' | 'orderer' | 'registration' | 'addMembers'> {
   const json = readJson(path);
-  const known: readonly string[] = [...NUMBERS, 'orderer', 'registration'];
+  const known: readonly string[] = [...NUMBERS, 'orderer', 'registration', 'engine'];
   for (const field of Object.keys(json))
     check(
       known.includes(field),
@@ -129,7 +155,14 @@ export function readChanges(path: string): Pick<Changes, 'numbers' | 'orderer' |
     numbers,
     ...(json['orderer'] !== undefined && { orderer: textOf(json, 'orderer') }),
     ...(registration && { registration }),
+    addMembers: json['engine'] === undefined ? [] : membersOf(json['engine']),
   };
+}
+
+function membersOf(value: unknown): readonly EngineMember[] {
+  const { members } = objectOf(value, '"engine"');
+  check(Array.isArray(members), 'NODE_CONFIG', '"engine.members" is no list');
+  return members.map(memberOfJson);
 }
 
 /** An operator's public part, as its own people hand it over: keys in hex. Errors: NODE_CONFIG. */
@@ -190,46 +223,4 @@ function nodeOf(value: unknown): PolicyNode {
 
 function byName(a: PolicyNode, b: PolicyNode): number {
   return a.name < b.name ? -1 : 1;
-}
-
-function readJson(path: string): Json {
-  const text = readFileSync(path, 'utf8');
-  check(text.length <= MAX_FILE, 'NODE_CONFIG', `${path} is too large`);
-  try {
-    return objectOf(JSON.parse(text), path);
-  } catch (cause) {
-    if (codeOf(cause)) throw cause;
-    return fail('NODE_CONFIG', `${path} is not JSON`, {}, cause);
-  }
-}
-
-function objectOf(value: unknown, what: string): Json {
-  check(
-    typeof value === 'object' && value !== null && !Array.isArray(value),
-    'NODE_CONFIG',
-    `${what} is no object`,
-  );
-  return value as Json;
-}
-
-function textOf(json: Json, field: string): string {
-  const value = json[field];
-  return typeof value === 'string'
-    ? value
-    : fail('NODE_CONFIG', `"${field}" is missing or no text`);
-}
-
-function bytesOf(json: Json, field: string): Uint8Array {
-  try {
-    return fromHex(textOf(json, field));
-  } catch (cause) {
-    return fail('NODE_CONFIG', `"${field}" is not hex`, {}, cause);
-  }
-}
-
-function wholeOf(json: Json, field: string): number {
-  const value = json[field];
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-    ? value
-    : fail('NODE_CONFIG', `"${field}" is no whole number`);
 }

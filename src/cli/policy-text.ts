@@ -1,6 +1,7 @@
 /** A policy, and what a change of it changes, in lines for people who are asked to approve it. */
 import { hex } from '../bytes.ts';
 import { keyIdOf } from '../registry/key-id.ts';
+import { memberName, type Orderer } from '../registry/orderer.ts';
 import { nodesOf, type Policy } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
 
@@ -20,7 +21,7 @@ const SHOWN = [
 /** Name and value of everything in a policy. */
 export function policyRows(policy: Policy): ReadonlyMap<string, string> {
   const rows = new Map<string, string>(SHOWN.map((field) => [field, String(policy[field])]));
-  rows.set('orderer', `${policy.orderer.operator}/${policy.orderer.node}`);
+  for (const [name, value] of ordererRows(policy.orderer)) rows.set(name, value);
   rows.set('pskAuthors', String(policy.pskAuthors));
   rows.set('vendorProof', String(policy.vendorProof));
   for (const { name, kind, governance } of policy.operators)
@@ -33,6 +34,26 @@ export function policyRows(policy: Policy): ReadonlyMap<string, string> {
     rows.set(`node ${name} statement key`, hex(node.statement.bytes));
   }
   return rows;
+}
+
+function ordererRows(orderer: Orderer): readonly (readonly [string, string])[] {
+  if (orderer.engine === 'local')
+    return [
+      ['engine', 'local'],
+      ['orderer', `${orderer.operator}/${orderer.node}`],
+    ];
+  return [
+    ['engine', `cometbft, chain ${orderer.chain}`],
+    ...orderer.members.map((member): readonly [string, string] => [
+      `engine member ${memberName(member)}`,
+      [
+        member.validator ? 'validator' : 'no vote',
+        member.address,
+        `consensus key ${hex(member.key.bytes)}`,
+        `p2p id ${hex(member.peer)}`,
+      ].join(', '),
+    ]),
+  ];
 }
 
 /** A line a change: `- before`, `+ after`. */

@@ -13,7 +13,9 @@ import { freePorts } from '../testing/free-ports.ts';
 import { SILENT } from '../testing/ledger-fixture.ts';
 import { testAuthor } from '../testing/network-author.ts';
 import { startTestNetwork } from '../testing/network.ts';
+import { node } from './node.ts';
 import { policy } from './policy.ts';
+import { readProposal } from './policy-proposal.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -66,7 +68,7 @@ test('three operators appoint another orderer once theirs is gone, by commands',
     .client()
     .request({ url: network.url('c/n1', '/v1/root'), maxBytes: 1 << 20 });
   await writeFile(at('root'), body);
-  assert.equal(parseRoot(body).policy.orderer.operator, 'c');
+  assert.deepEqual(parseRoot(body).policy.orderer, { engine: 'local', operator: 'c', node: 'n1' });
   assert.equal((await run('show', at('root'))).out['hash'], out['hash']);
   assert.equal((await run('show', key('a'))).error['code'], 'POLICY_MALFORMED');
 });
@@ -157,4 +159,45 @@ test('an operator joins: its keys by a command, its node reads on to the policy 
   await network.stop('a/n1');
   await author.declare('without a');
   assert.deepEqual(joined.health().quorum?.operators, ['b', 'c', 'd', 'e']);
+});
+
+test('the consortium engine is proposed by what each of its members hands over', async () => {
+  await using network = await startTestNetwork({ start: [] });
+  const at = (name: string): string => join(network.folder, name);
+  const propose = (out: string, ...args: readonly string[]) =>
+    run('propose', '--root', network.rootFile, '--out', at(out), ...args);
+  const files: string[] = [];
+  for (const [i, name] of network.names.entries()) {
+    const out: string[] = [];
+    const address = ['--address', `127.0.0.1:${26_000 + i}`];
+    const io = { stdout: (line: string) => void out.push(line), stderr: () => undefined };
+    await node(['engine-member', network.configFile(name), ...address], io);
+    files.push(at(`member-${i}.json`));
+    await writeFile(files[i] as string, out.join('\n'));
+  }
+  const adding = files.flatMap((file) => ['--add-engine-member', file]);
+  const { out, error } = await propose('one', ...adding);
+  assert.deepEqual(error, {});
+  const { orderer } = readProposal(at('one')).to.policy;
+  assert.ok(orderer.engine === 'cometbft');
+  assert.equal(orderer.chain, 2);
+  const keys = network.names.map((name) => network.keys(name).engine?.consensus.publicKey);
+  assert.deepEqual(
+    orderer.members.map(({ key }) => key),
+    keys,
+  );
+  const changes = out['changes'] as readonly string[];
+  assert.ok(changes.includes('- orderer: d/n1') && changes.includes('+ engine: cometbft, chain 2'));
+  // f of 3f + 1: three validators could not lose one.
+  assert.equal((await propose('two', ...adding.slice(2))).error['code'], 'POLICY_QUORUM');
+  const members = await Promise.all(
+    files.map(async (file): Promise<unknown> => JSON.parse(await readFile(file, 'utf8'))),
+  );
+  await writeFile(at('changes'), JSON.stringify({ engine: { members } }));
+  const same = await propose('three', '--changes', at('changes'));
+  assert.equal(same.out['hash'], out['hash']);
+  assert.equal(
+    (await propose('four', '--remove-engine-member', 'a/n1')).error['code'],
+    'POLICY_MALFORMED',
+  );
 });

@@ -21,6 +21,7 @@ import {
   wrong,
   type Arguments,
 } from './arguments.ts';
+import { readMember } from './engine-member-file.ts';
 import type { Io } from './io.ts';
 import {
   encodeOperator,
@@ -43,7 +44,9 @@ const USAGE = `Usage: firmament policy propose --root FILE --out PROPOSAL [CHANG
 propose  writes the next policy. FILE is the root in force (GET /v1/root of a node that you believe). CHANGES:
            --orderer OPERATOR/NODE, --quorum N, --threshold N, --copies N, --copies-elsewhere N, --max-age S,
            --max-hold S, --skew S, --remove-operator NAME (several), --add-operator FILE (several; one of a name that
-           is there replaces it), --changes FILE.json (fields as in the member list)
+           is there replaces it), --changes FILE.json (fields as in the member list), --add-engine-member FILE and
+           --remove-engine-member OPERATOR/NODE (several): the members of the consortium engine. The first of them
+           move a network to it from the local engine; there is no way back
 approve  shows what changes and adds an operator's approval to the file
 submit   signs the change and hands it to the nodes, then waits until it is in force. When the orderer is gone, the
            node that the change appoints takes over
@@ -73,6 +76,8 @@ async function propose(args: readonly string[], io: Io): Promise<void> {
     'changes',
     'add-operator*',
     'remove-operator*',
+    'add-engine-member*',
+    'remove-engine-member*',
     ...COUNTS.map(([option]) => option),
   ]);
   noPositionals(given);
@@ -83,7 +88,7 @@ async function propose(args: readonly string[], io: Io): Promise<void> {
 
 function changesOf(given: Arguments): Changes {
   const file = given.text('changes');
-  const read = file === undefined ? { numbers: {} } : readChanges(file);
+  const read = file === undefined ? { numbers: {}, addMembers: [] } : readChanges(file);
   const orderer = given.text('orderer');
   const numbers = COUNTS.filter(([option]) => given.text(option) !== undefined).map(
     ([option, field]) => [field, given.count(option, 0)] as const,
@@ -94,6 +99,8 @@ function changesOf(given: Arguments): Changes {
     ...(orderer !== undefined && { orderer }),
     add: given.list('add-operator').map(readOperator),
     remove: given.list('remove-operator'),
+    addMembers: [...read.addMembers, ...given.list('add-engine-member').map(readMember)],
+    removeMembers: given.list('remove-engine-member'),
   };
 }
 

@@ -52,6 +52,13 @@ test('what is not said has a default that bounds the node', () => {
     },
   );
   assert.equal(read({ ...LEAST, rate: null }).rate, null);
+  const { engine } = read({
+    ...LEAST,
+    engine: { listen: '0.0.0.0:26656', binary: '/opt/cometbft' },
+  });
+  assert.deepEqual([engine.listen, engine.binary], ['0.0.0.0:26656', '/opt/cometbft']);
+  for (const bad of [{ port: 1 }, { home: '' }, { listen: 'here' }, { binary: 1 }])
+    assert.throws(() => read({ ...LEAST, engine: bad }), { code: 'NODE_CONFIG' });
 });
 
 test('the page of the specification has every field', () => {

@@ -27,6 +27,17 @@ export interface NodeConfig {
   readonly requestLog: RequestLog;
   /** Who may read /metrics: this machine and the network's nodes, or everybody. */
   readonly metrics: 'local' | 'all';
+  /** The consortium engine on this machine. */
+  readonly engine: EngineConfig;
+}
+
+export interface EngineConfig {
+  /** Folder of CometBFT's files: outside the data folder, and outside every backup. */
+  readonly home: string;
+  /** The program, when it is none of those that are looked for. */
+  readonly binary: string | null;
+  /** HOST:PORT to listen on for other members; null: the address that the policy says. */
+  readonly listen: string | null;
 }
 
 const DEFAULT_RATE = 1_000;
@@ -37,6 +48,15 @@ export interface NodeKeys {
   readonly cosigner: PrivateKey;
   readonly receipt: PrivateKey;
   readonly statement: PrivateKey;
+  /** Of members of the consortium engine. */
+  readonly engine: EngineKeys | undefined;
+}
+
+export interface EngineKeys {
+  /** Signs votes on blocks. */
+  readonly consensus: PrivateKey;
+  /** Known to other members as the name under which this one connects. */
+  readonly peer: PrivateKey;
 }
 
 const FIELDS = [
@@ -51,6 +71,7 @@ const FIELDS = [
   'registrations',
   'requestLog',
   'metrics',
+  'engine',
 ];
 const MAX_CONFIG = 65_536;
 
@@ -111,6 +132,26 @@ export function readNodeConfig(path: string): NodeConfig {
     registrations,
     requestLog,
     metrics,
+    engine: engineOf(json['engine'] ?? {}, path),
+  };
+}
+
+function engineOf(value: unknown, path: string): EngineConfig {
+  check(isRecord(value), 'NODE_CONFIG', '"engine" is {"home", "binary", "listen"}');
+  const unknown = Object.keys(value).find((field) => !['home', 'binary', 'listen'].includes(field));
+  check(unknown === undefined, 'NODE_CONFIG', `unknown field "engine.${unknown}"`);
+  const { home = 'engine', binary = null, listen = null } = value;
+  check(typeof home === 'string' && home.length > 0, 'NODE_CONFIG', '"engine.home" is a folder');
+  check(binary === null || typeof binary === 'string', 'NODE_CONFIG', '"engine.binary" is a path');
+  check(
+    listen === null || (typeof listen === 'string' && /^\S{1,128}:\d{1,5}$/.test(listen)),
+    'NODE_CONFIG',
+    '"engine.listen" is HOST:PORT',
+  );
+  return {
+    home: resolve(dirname(path), home),
+    binary: binary === null ? null : resolve(dirname(path), binary),
+    listen,
   };
 }
 
@@ -130,6 +171,10 @@ export function readNodeKeys(path: string): NodeKeys {
     cosigner: keyOf(json, 'cosigner'),
     receipt: keyOf(json, 'receipt'),
     statement: keyOf(json, 'statement'),
+    engine:
+      json['consensus'] === undefined && json['peer'] === undefined
+        ? undefined
+        : { consensus: keyOf(json, 'consensus'), peer: keyOf(json, 'peer') },
   };
 }
 

@@ -1,6 +1,7 @@
 /** The member list that `network init` reads, checked field by field. */
 import { check, fail } from '../errors.ts';
 import type { Mode, Role } from '../registry/policy.ts';
+import type { PlannedMember } from './engine-member.ts';
 import type { Replicate } from './holding.ts';
 import type { NetworkPlan, PlannedNode, PlannedOperator } from './setup.ts';
 
@@ -15,16 +16,25 @@ const PLAN = [
   'maxAge',
   'maxHold',
   'skew',
+  'engine',
   'orderer',
   'operators',
   'pskAuthors',
 ];
+
+const NODE = ['name', 'roles', 'url', 'host', 'port', 'replicate', 'engine'];
 
 /** Errors: NODE_CONFIG; what the numbers must satisfy is for genesis to say (POLICY_*). */
 export function parsePlan(text: string): NetworkPlan {
   const plan = object(parseJson(text), 'the member list', PLAN);
   const pskAuthors = plan['pskAuthors'] ?? false;
   check(typeof pskAuthors === 'boolean', 'NODE_CONFIG', '"pskAuthors" is true or false');
+  const engine = oneOf(plan['engine'] ?? 'local', ['local', 'cometbft'], 'engine');
+  check(
+    (engine === 'local') === (plan['orderer'] !== undefined),
+    'NODE_CONFIG',
+    'the local engine has an "orderer", and the engine cometbft none',
+  );
   return {
     mode: oneOf<Mode>(plan['mode'], ['private', 'consortium', 'trial'], 'mode'),
     quorum: whole(plan, 'quorum'),
@@ -34,7 +44,8 @@ export function parsePlan(text: string): NetworkPlan {
     maxAge: whole(plan, 'maxAge'),
     maxHold: whole(plan, 'maxHold'),
     skew: whole(plan, 'skew'),
-    orderer: string(plan, 'orderer'),
+    engine,
+    orderer: engine === 'local' ? string(plan, 'orderer') : '',
     operators: list(plan['operators'], 'operators').map(parseOperator),
     pskAuthors,
   };
@@ -55,8 +66,8 @@ function parseOperator(value: unknown): PlannedOperator {
 }
 
 function parseNode(value: unknown): PlannedNode {
-  const node = object(value, 'a node', ['name', 'roles', 'url', 'host', 'port', 'replicate']);
-  const replicate = node['replicate'];
+  const node = object(value, 'a node', NODE);
+  const { replicate, engine } = node;
   return {
     name: string(node, 'name'),
     roles: list(node['roles'], 'roles').map((role) =>
@@ -68,7 +79,15 @@ function parseNode(value: unknown): PlannedNode {
     ...(replicate !== undefined && {
       replicate: oneOf<Replicate>(replicate, ['assigned', 'all', 'none'], 'replicate'),
     }),
+    ...(engine !== undefined && { engine: parseMember(engine) }),
   };
+}
+
+function parseMember(value: unknown): PlannedMember {
+  const engine = object(value, "a node's engine", ['address', 'validator']);
+  const { validator = true } = engine;
+  check(typeof validator === 'boolean', 'NODE_CONFIG', '"validator" is true or false');
+  return { address: string(engine, 'address'), validator };
 }
 
 function parseJson(text: string): unknown {

@@ -9,7 +9,10 @@ import type { PrivateKey } from '../crypto/key.ts';
 import { createTlsIdentity, type TlsIdentity } from '../net/tls.ts';
 import { createGenesis, type Genesis } from '../registry/genesis.ts';
 import type { Mode, Operator, Policy, PolicyNode, Role } from '../registry/policy.ts';
+import type { EngineMember, Orderer } from '../registry/orderer.ts';
 import { createRoot } from '../registry/root.ts';
+import type { EngineKeys } from './config.ts';
+import { engineKeys, engineKeysJson, memberOf, type PlannedMember } from './engine-member.ts';
 import type { Replicate } from './holding.ts';
 
 /** What `network init` reads: who takes part. Names as in docs/spec/genesis.md. */
@@ -23,7 +26,9 @@ export interface NetworkPlan {
   readonly maxAge: number;
   readonly maxHold: number;
   readonly skew: number;
-  /** OPERATOR/NODE. */
+  /** `local` unless said otherwise. */
+  readonly engine?: Orderer['engine'];
+  /** OPERATOR/NODE under the local engine; empty under another. */
   readonly orderer: string;
   readonly operators: readonly PlannedOperator[];
   /** Of mode private only (T07); no unless said otherwise. */
@@ -44,6 +49,8 @@ export interface PlannedNode {
   readonly host: string;
   readonly port: number;
   readonly replicate?: Replicate;
+  /** Its part in the consortium engine; under the local one it is only made ready for it. */
+  readonly engine?: PlannedMember;
 }
 
 interface MadeNode {
@@ -52,6 +59,7 @@ interface MadeNode {
   readonly cosigner: PrivateKey;
   readonly receipt: PrivateKey;
   readonly statement: PrivateKey;
+  readonly engine: EngineKeys | undefined;
 }
 
 interface MadeOperator {
@@ -119,6 +127,7 @@ async function makeOperator(planned: PlannedOperator): Promise<MadeOperator> {
       cosigner: freshKey(),
       receipt: freshKey(),
       statement: freshKey(),
+      engine: node.engine && engineKeys(),
     });
   }
   return { planned, governance: freshKey(), nodes };
@@ -128,8 +137,20 @@ function freshKey(): PrivateKey {
   return privateKey('Ed25519', new Uint8Array(randomBytes(32)));
 }
 
-function policyOf(plan: NetworkPlan, operators: readonly MadeOperator[]): Policy {
+function ordererOf(plan: NetworkPlan, operators: readonly MadeOperator[]): Orderer {
+  if (plan.engine === 'cometbft') {
+    const members = operators.flatMap(({ planned, nodes }) =>
+      nodes.flatMap(({ planned: { name, engine: part }, engine: keys }): readonly EngineMember[] =>
+        part && keys ? [memberOf(`${planned.name}/${name}`, keys, part)] : [],
+      ),
+    );
+    return { engine: 'cometbft', chain: 1, members };
+  }
   const [operator = '', node = ''] = plan.orderer.split('/');
+  return { engine: 'local', operator, node };
+}
+
+function policyOf(plan: NetworkPlan, operators: readonly MadeOperator[]): Policy {
   return {
     version: 1,
     mode: plan.mode,
@@ -144,7 +165,7 @@ function policyOf(plan: NetworkPlan, operators: readonly MadeOperator[]): Policy
     registration: 'open',
     pskAuthors: plan.pskAuthors ?? false,
     vendorProof: false,
-    orderer: { engine: 'local', operator, node },
+    orderer: ordererOf(plan, operators),
   };
 }
 
@@ -182,6 +203,7 @@ function writeOperator(
       cosigner: hex(encodePrivateKey(node.cosigner)),
       receipt: hex(encodePrivateKey(node.receipt)),
       statement: hex(encodePrivateKey(node.statement)),
+      ...(node.engine && engineKeysJson(node.engine)),
     };
     writeSecret(join(folder, 'keys.json'), `${JSON.stringify(keys, null, 2)}\n`);
     const name = `${operator.planned.name}/${node.planned.name}`;
@@ -193,6 +215,7 @@ function writeOperator(
       record: 'cosigner-record',
       listen: { host: node.planned.host, port: node.planned.port },
       replicate: node.planned.replicate ?? 'assigned',
+      ...(node.planned.engine && { engine: { home: 'engine' } }),
     };
     const path = join(folder, 'config.json');
     writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`);

@@ -12,31 +12,37 @@ export interface TestPlanOptions {
   /** All three unless said otherwise. */
   readonly roles?: (name: string) => readonly Role[];
   readonly replicate?: (name: string) => Replicate;
+  /** Further nodes of the last operator, which are members of no engine. */
+  readonly followers?: number;
+  /** The engine of which each operator's first node is a validator; `ready`: they have its keys, and one node orders. */
+  readonly consortium?: 'in force' | 'ready';
   /** The rest of the policy: the smallest k by T09, copies on all operators up to 3, 2 of them elsewhere. */
   readonly policy?: Partial<Omit<NetworkPlan, 'operators'>>;
 }
 
 /** Operators a, b, c, ... on free loopback ports; the first half are authors', the last one's first node orders. */
 export async function testPlan(options: TestPlanOptions = {}): Promise<NetworkPlan> {
-  const { operators: n = 4, nodesEach = 1 } = options;
+  const { operators: n = 4, nodesEach = 1, followers = 0, consortium } = options;
   const f = faulty(n);
-  const ports = await freePorts(n * nodesEach);
+  const free = (await freePorts(n * nodesEach + followers + n)).values();
+  const port = (): number => free.next().value as number;
   const operators = Array.from({ length: n }, (_, i) => {
     const name = String.fromCodePoint(97 + i);
     return {
       name,
       kind: i < Math.floor(n / 2) ? ('author' as const) : ('non-author' as const),
-      nodes: Array.from({ length: nodesEach }, (_each, j) => {
+      nodes: Array.from({ length: nodesEach + (i === n - 1 ? followers : 0) }, (_each, j) => {
         const node = `${name}/n${j + 1}`;
-        const port = ports[i * nodesEach + j] as number;
+        const listens = port();
         const replicate = options.replicate?.(node);
         return {
           name: `n${j + 1}`,
           roles: options.roles?.(node) ?? (['general', 'registration', 'retrieval'] as const),
-          url: `https://127.0.0.1:${port}`,
+          url: `https://127.0.0.1:${listens}`,
           host: '127.0.0.1',
-          port,
+          port: listens,
           ...(replicate && { replicate }),
+          ...(consortium && j === 0 && { engine: { address: `127.0.0.1:${port()}` } }),
         };
       }),
     };
@@ -51,7 +57,8 @@ export async function testPlan(options: TestPlanOptions = {}): Promise<NetworkPl
     maxAge: 86_400,
     maxHold: 3600,
     skew: 120,
-    orderer: `${operators.at(-1)?.name}/n1`,
+    engine: consortium === 'in force' ? 'cometbft' : 'local',
+    orderer: consortium === 'in force' ? '' : `${operators.at(-1)?.name}/n1`,
     ...options.policy,
     operators,
   };
