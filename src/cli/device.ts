@@ -31,7 +31,8 @@ const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_K
                                   [--psk-file FILE [--passphrase-file FILE]]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
        firmament device enrol DIR BUNDLE --type NAME --hardware VERSION [--model NAME] [--tier certificate|psk] [--name NAME] [--mac MAC]
-       firmament device run DIR --gateway [--mode force|self] [--interval SECONDS] [--battery FILE] [--clock own|gateway] [--consent]
+       firmament device run DIR --gateway [--mode force|self] [--interval SECONDS] [--battery FILE] [--clock own|gateway]
+                                  [--sntp HOST:PORT|none] [--consent]
        firmament device poll DIR [--nodes OPERATOR/NODE,... | --archive FILE...] [--consent] [--retry]
 
 provision makes a device's folder as its maker would: anchors, lines, root, time floor, key. run boots it and asks the
@@ -44,6 +45,7 @@ gateway's offers over MQTT, checking everything for itself. Events are JSON line
 --mode     force (the default) waits to be told; self asks every interval too (5 s unless said otherwise)
 --battery  this file has the percent that is left; below 20 nothing is begun
 --clock    gateway: the device has no clock of its own that keeps time
+--sntp     where the time is asked for at each connect; the gateway's port 123 unless said otherwise
 --archive  asks this file of \`release export\` in the place of nodes, without any network; may be given several times
 --consent  the owner agrees to install on a stale proof    --retry  try again a release whose trial failed`;
 
@@ -154,7 +156,8 @@ async function enrol(args: readonly string[], io: Io): Promise<void> {
   if (tier !== 'certificate' && tier !== 'psk') return wrong('--tier is certificate or psk');
   const name = given.text('name');
   const mac = given.text('mac');
-  await using _lock = lockDevice(directory);
+  await using held = new AsyncDisposableStack();
+  held.use(lockDevice(directory));
   const enrolment = await enrolDevice(enrolmentFolder(directory), {
     bundle,
     tier,
@@ -176,6 +179,7 @@ async function runBehindGateway(given: Arguments, io: Io): Promise<void> {
   const battery = given.text('battery');
   if (mode !== 'force' && mode !== 'self') return wrong('--mode is force or self');
   if (clock !== 'own' && clock !== 'gateway') return wrong('--clock is own or gateway');
+  const sntp = given.text('sntp');
   const { onlyNodes: _nodes, ...options } = optionsOf(given, io);
   await using opened = await openGatewayDevice(directory, {
     enrolment: await openEnrolment(enrolmentFolder(directory)),
@@ -187,10 +191,17 @@ async function runBehindGateway(given: Arguments, io: Io): Promise<void> {
       onEvent: (event) => print({ ...event, running: runningOf(opened.device) }),
     },
     ...(clock === 'gateway' && { gatewayTime: 'always' }),
+    ...(sntp !== undefined && { sntp: sntp === 'none' ? null : addressOf(sntp) }),
   });
   const stopped = untilStopped();
   io.stdout(JSON.stringify({ type: 'ready', running: runningOf(opened.device) }));
   await stopped;
+}
+
+function addressOf(text: string): { readonly host: string; readonly port: number } {
+  const [, host, port] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const valid = host !== undefined && Number(port) > 0 && Number(port) < 65_536;
+  return valid ? { host, port: Number(port) } : wrong('--sntp is HOST:PORT or none');
 }
 
 function percentIn(file: string): number {
@@ -203,7 +214,7 @@ function enrolmentFolder(directory: string): string {
 }
 
 async function run(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, [...OPTIONS, 'gateway?', 'mode', 'battery', 'clock']);
+  const given = readArguments(args, [...OPTIONS, 'gateway?', 'mode', 'battery', 'clock', 'sntp']);
   if (given.flag('gateway')) return runBehindGateway(given, io);
   const seconds = given.count('interval', 60);
   await using opened = await openDevice(onlyPositional(given, 'folder'), optionsOf(given, io));

@@ -7,6 +7,7 @@ import { openDevice, type Device, type DeviceOptions, type GatewayWay } from './
 import type { Enrolment } from './enrolment.ts';
 import { OfferFollower, type OfferOptions, type Running, type Verdict } from './offers.ts';
 import { provisionedLine } from './provision.ts';
+import { askSntp } from './sntp-client.ts';
 
 export interface GatewayDeviceOptions {
   readonly enrolment: Enrolment;
@@ -14,6 +15,8 @@ export interface GatewayDeviceOptions {
   readonly offers: Omit<OfferOptions, 'enrolment' | 'running' | 'install' | 'onTime'>;
   /** Whether the device has no clock of its own that keeps time. */
   readonly gatewayTime?: GatewayWay['time'];
+  /** Asked for the time at each connect; the gateway's port 123 unless said otherwise, null: nobody. */
+  readonly sntp?: { readonly host: string; readonly port: number } | null;
 }
 
 export interface GatewayDevice extends AsyncDisposable {
@@ -26,6 +29,8 @@ type Tell = Parameters<OfferOptions['install']>[1];
 // What may be otherwise the next time: the offer stands until then.
 const LATER =
   /^(?:NET_|NODE_|DEVICE_(?:NO_NODE|DOWNLOAD_FAILED|CANCELLED|STORAGE_FULL|STORAGE_IO|CONSENT_NEEDED|TRIAL_RUNNING)$|TRUST_STALE$)/;
+
+const SNTP_PORT = 123;
 
 /** Boots the device in `folder` and follows its gateway's offers. Errors: those of `openDevice`. */
 export async function openGatewayDevice(
@@ -68,6 +73,8 @@ export async function openGatewayDevice(
       tell = undefined;
     }
   };
+  const synchronise = synchroniser(device, options);
+  cleanup.use(synchronise);
   const offers = cleanup.use(
     new OfferFollower({
       ...options.offers,
@@ -75,10 +82,41 @@ export async function openGatewayDevice(
       running: () => runningOn(device),
       install,
       onTime: device.clock.hear,
+      onEvent(event) {
+        if (event.type === 'gateway-connected') synchronise.ask();
+        options.offers.onEvent?.(event);
+      },
     }),
   );
   const owned = cleanup.move();
   return { device, offers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** One question at a time, and none after the end. That no answer comes is no fault: not every gateway has the port open. */
+function synchroniser(
+  { clock }: Device,
+  { enrolment, sntp }: GatewayDeviceOptions,
+): AsyncDisposable & { ask(): void } {
+  const host = enrolment.https.replace(/:\d+$/, '');
+  const server = sntp === undefined ? { host, port: SNTP_PORT } : sntp;
+  const end = new AbortController();
+  let asking: Promise<void> | undefined;
+  const ask = async (question: NonNullable<typeof server>): Promise<void> => {
+    try {
+      clock.hearSntp(await askSntp({ ...question, signal: end.signal }));
+    } catch (error) {
+      if (!codeOf(error)) throw error;
+    }
+  };
+  return {
+    ask() {
+      if (server) asking ??= ask(server).finally(() => (asking = undefined));
+    },
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await asking;
+    },
+  };
 }
 
 function progress(event: AgentEvent, tell: Tell | undefined): void {

@@ -22,6 +22,24 @@ suite('T14: the clock of a gateway', () => {
     assert.deepEqual([clock.now(), clock.name()], [3000, 'own clock']);
   });
 
+  test('SNTP stands in like it, and never against what the gateway says over TLS', () => {
+    let steady = 100;
+    const clock = deviceClock({ own: () => 0, floor: () => 1000, steady: () => steady });
+    clock.hearSntp({ milliseconds: 5_000_900, at: 0 });
+    assert.deepEqual([clock.now(), clock.name()], [5001, 'gateway clock']);
+    // Forged: far from what came over TLS.
+    clock.hear({ time: 9000, synchronised: true });
+    assert.equal(clock.now(), 9000);
+    clock.hearSntp({ milliseconds: 9_001_500, at: 100 });
+    assert.equal(clock.now(), 9001);
+    steady = 1_600;
+    assert.equal(clock.now(), 9003);
+    const unset = deviceClock({ own: () => 0, floor: () => 1000, steady: () => 0 });
+    unset.hear({ time: 9000, synchronised: false });
+    unset.hearSntp({ milliseconds: 5_000_000, at: 0 });
+    assert.deepEqual([unset.now(), unset.name()], [0, 'own clock']);
+  });
+
   test('a verdict by it says so', async () => {
     const ledger = new SampleLedger();
     const author = ledger.author('author');
