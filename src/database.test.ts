@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openDatabase, transaction } from './database.ts';
+import { openDatabase, together, transaction } from './database.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'firmament-database-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -34,6 +34,40 @@ test('a transaction happens as a whole or not at all, and does not nest', () => 
   assert.equal(count(), 1);
   transaction(database, add);
   assert.equal(count(), 2);
+});
+
+test('together: one commit for several transactions; what throws in one is undone alone', () => {
+  let commits = 0;
+  const database = openDatabase(':memory:', {
+    onCommit: (when) => (commits += when === 'after' ? 1 : 0),
+  });
+  database.exec('CREATE TABLE t (n INTEGER)');
+  const all = () =>
+    database
+      .prepare('SELECT n FROM t')
+      .all()
+      .map(({ n }) => n);
+  const add = (n: number) => database.prepare('INSERT INTO t VALUES (?)').run(n);
+  const thrown = new Error('refused');
+  const fails = (n: number) => () => {
+    add(n);
+    throw thrown;
+  };
+  together(database, () => {
+    transaction(database, () => add(1));
+    assert.throws(() => transaction(database, fails(2)), thrown);
+    assert.throws(() => transaction(database, () => transaction(database, () => add(3))), {
+      code: 'DATABASE_NESTED',
+    });
+    add(4);
+  });
+  assert.deepEqual(all(), [1, 4]);
+  assert.equal(commits, 1);
+  assert.throws(() => together(database, fails(5)), thrown);
+  assert.deepEqual(all(), [1, 4]);
+  transaction(database, () => add(6));
+  assert.deepEqual(all(), [1, 4, 6]);
+  assert.equal(commits, 2);
 });
 
 test('every commit is synced: write-ahead log, synchronous full, foreign keys', () => {

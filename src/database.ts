@@ -39,6 +39,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
  * Errors: DATABASE_NESTED, DATABASE_FULL, DATABASE_IO, and what `work` throws.
  */
 export function transaction<T>(database: Database, work: () => T): T {
+  if (database.gathers) return savepoint(database, work);
   check(!database.inTransaction, 'DATABASE_NESTED');
   database.exec('BEGIN IMMEDIATE');
   let result: T;
@@ -55,6 +56,39 @@ export function transaction<T>(database: Database, work: () => T): T {
   return result;
 }
 
+/**
+ * Runs `work`, whose transactions and single writes reach the disk together, by one sync: all of it is there when this
+ * returns, or none of it. A transaction in it that throws is undone alone.
+ * Errors: DATABASE_NESTED, DATABASE_FULL, DATABASE_IO, and what `work` throws.
+ */
+export function together<T>(database: Database, work: () => T): T {
+  return transaction(database, () => {
+    database.gathers = true;
+    try {
+      return work();
+    } finally {
+      database.gathers = false;
+    }
+  });
+}
+
+function savepoint<T>(database: Database, work: () => T): T {
+  // One level: what is in a savepoint is part of no other.
+  database.gathers = false;
+  database.exec('SAVEPOINT part');
+  try {
+    const result = work();
+    database.exec('RELEASE part');
+    return result;
+  } catch (error) {
+    // A full disk may have ended the whole transaction.
+    if (database.inTransaction) database.exec('ROLLBACK TO part; RELEASE part');
+    throw diskError(error);
+  } finally {
+    database.gathers = true;
+  }
+}
+
 // 4 MiB: a commit waits no longer than reading these takes.
 const PAGES_AT_ONCE = 1024;
 
@@ -62,6 +96,8 @@ const PAGES_AT_ONCE = 1024;
 export class Database implements AsyncDisposable {
   readonly path: string;
   readonly onCommit: DatabaseOptions['onCommit'];
+  /** Transactions are parts of one that is open (`together`). */
+  gathers = false;
   readonly #handle: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 

@@ -23,6 +23,7 @@ export interface AnnouncerParts {
 
 export class Announcer {
   readonly #parts: AnnouncerParts;
+  readonly #due = new Set<string>();
   readonly #underWay = new Set<string>();
   readonly #again = new Set<string>();
 
@@ -30,10 +31,10 @@ export class Announcer {
     this.#parts = parts;
   }
 
-  /** The device's retained offer becomes what it should be, soon. */
+  /** The device's retained offer becomes what it should be, in the next turn: what it says is on disk by then. */
   tell(device: string): void {
-    if (this.#underWay.has(device)) this.#again.add(device);
-    else void this.#run(device);
+    if (this.#due.size === 0) setImmediate(() => this.#tellDue());
+    this.#due.add(device);
   }
 
   /** Every open offer, again: a broker that was restarted has forgotten them. */
@@ -41,30 +42,45 @@ export class Announcer {
     for (const { device } of this.#parts.offers.allOpen()) this.tell(device);
   }
 
-  async #run(device: string): Promise<void> {
+  // All in one turn: nobody's download comes between, however soon the first device begins with its own.
+  #tellDue(): void {
+    const devices = [...this.#due];
+    this.#due.clear();
+    const releases = new Map<string, StoredRelease | undefined>();
+    const releaseOf = (digest: string): StoredRelease | undefined => {
+      const release = releases.get(digest) ?? this.#parts.releases.release(digest);
+      releases.set(digest, release);
+      return release;
+    };
+    for (const device of devices) {
+      if (this.#underWay.has(device)) this.#again.add(device);
+      else void this.#publish(device, releaseOf);
+    }
+  }
+
+  async #publish(
+    device: string,
+    releaseOf: (digest: string) => StoredRelease | undefined,
+  ): Promise<void> {
     this.#underWay.add(device);
     try {
-      do {
-        this.#again.delete(device);
-        await this.#parts.downlink.publish(device, 'offer', this.#payload(device), {
-          retain: true,
-        });
-      } while (this.#again.has(device));
+      const payload = this.#payload(device, releaseOf);
+      await this.#parts.downlink.publish(device, 'offer', payload, { retain: true });
     } catch (error) {
       // The device is told when it connects next, or asks; the offer itself is in the database.
-      this.#again.delete(device);
       this.#parts.logger.warn('an offer was not published', { device, code: codeOf(error), error });
     } finally {
       this.#underWay.delete(device);
+      if (this.#again.delete(device)) this.tell(device);
     }
   }
 
   /** Empty when there is no offer. */
-  #payload(device: string): string {
-    const { devices, offers, releases } = this.#parts;
+  #payload(device: string, releaseOf: (digest: string) => StoredRelease | undefined): string {
+    const { devices, offers } = this.#parts;
     if (devices.get(device)?.status !== 'active') return '';
     const offer = offers.open(device);
-    const release = offer && releases.release(offer.digest);
+    const release = offer && releaseOf(offer.digest);
     return release ? encodePayload(payloadOf(offer, release)) : '';
   }
 }

@@ -1,7 +1,8 @@
 /** The embedded MQTT broker (docs/spec/mqtt.md): each session is one device's, by its key, and reaches its own topics. */
 import type { AddressInfo, Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { Server, TLSSocket } from 'node:tls';
-import { Aedes, type Client } from 'aedes';
+import { Aedes, type Client, type PublishPacket } from 'aedes';
 import { parseTopic, topic, type Channel } from '../api/downlink.ts';
 import { codeOf, fail, FirmamentError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -10,6 +11,7 @@ import type { TlsCredentials } from '../net/tls.ts';
 import { createDeviceTlsServer, deviceOf, replaceDeviceCertificate } from './device-tls.ts';
 import type { Devices } from './devices.ts';
 import type { Downlink, DownlinkHandler } from './downlink-port.ts';
+import { MessageQueue, type Message } from './message-queue.ts';
 import { guardBacklog, guardSizes } from './socket-guards.ts';
 
 export interface BrokerLimits {
@@ -61,6 +63,15 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   return broker;
 }
 
+// What aedes has no types for: its sessions by client id, a session's filters, and where retained messages come from.
+interface Session extends Client {
+  readonly subscriptions: Readonly<Record<string, unknown>>;
+}
+interface Inside {
+  readonly clients: Readonly<Record<string, Session>>;
+  readonly persistence: { createRetainedStreamCombi: (topics: readonly string[]) => Readable };
+}
+
 /** Owns the listener and the sessions. Retained offers are in memory only: whoever opens it publishes them again. */
 export class EmbeddedBroker implements Downlink {
   readonly #options: EmbeddedBrokerOptions;
@@ -72,6 +83,9 @@ export class EmbeddedBroker implements Downlink {
   readonly #addresses = new Map<string, number>();
   readonly #messages;
   readonly #sessions;
+  /** By topic. Looked up by name: aedes' own store compares every retained message with every subscription. */
+  readonly #retained = new Map<string, string>();
+  readonly #queue = new MessageQueue(() => this.#handler);
   readonly #unlisten: () => void;
   #handler: DownlinkHandler | undefined;
 
@@ -98,7 +112,7 @@ export class EmbeddedBroker implements Downlink {
         this.#isLive(client) ? done(null, true) : done(null, false),
       authorizeSubscribe: (client, subscription, done) =>
         done(null, isOwn(client.id, subscription.topic, DOWNWARD) ? subscription : null),
-      authorizePublish: (client, packet, done) => done(this.#take(client, packet)),
+      authorizePublish: (client, packet, done) => this.#take(client, packet, done),
       // The second wall: what is not the device's own is not handed to it, however it came to be subscribed.
       authorizeForward: (client, packet) =>
         isOwn(client.id, packet.topic, DOWNWARD) ? packet : null,
@@ -119,6 +133,8 @@ export class EmbeddedBroker implements Downlink {
   async open(): Promise<void> {
     const { host, port } = this.#options;
     await this.#aedes.listen();
+    this.#inside.persistence.createRetainedStreamCombi = (topics) =>
+      Readable.from(topics.flatMap((name) => this.#retainedPacket(name)));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen(port, host, resolve);
@@ -142,16 +158,14 @@ export class EmbeddedBroker implements Downlink {
     payload: string,
     { retain }: { readonly retain: boolean },
   ): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const message = {
-      cmd: 'publish' as const,
-      topic: topic(device, channel),
-      payload,
-      qos: channel === 'offer' ? (1 as const) : (0 as const),
-      retain,
-      dup: false,
-    };
-    this.#aedes.publish(message, (error) => (error ? reject(error) : resolve()));
+    const name = topic(device, channel);
+    if (retain && payload === '') this.#retained.delete(name);
+    else if (retain) this.#retained.set(name, payload);
+    const client = this.#client(device);
+    // Straight to the one session that may have it; who subscribes later gets what is retained.
+    if (!client?.subscriptions[name]) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.publish({ ...packetOf(name, payload), retain: false }, () => resolve());
     return promise;
   }
 
@@ -172,16 +186,24 @@ export class EmbeddedBroker implements Downlink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unlisten();
+    this.#queue.flush();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
-  #client(device: string): Client | undefined {
-    // aedes has no types for its table of sessions
-    const { clients } = this.#aedes as unknown as { readonly clients: Record<string, Client> };
-    return clients[device];
+  get #inside(): Inside {
+    return this.#aedes as unknown as Inside;
+  }
+
+  #client(device: string): Session | undefined {
+    return this.#inside.clients[device];
+  }
+
+  #retainedPacket(name: string): readonly object[] {
+    const payload = this.#retained.get(name);
+    return payload === undefined ? [] : [{ ...packetOf(name, payload), retain: true }];
   }
 
   #count(socket: Socket): void {
@@ -235,35 +257,39 @@ export class EmbeddedBroker implements Downlink {
   #take(
     client: Client | null,
     packet: { topic: string; payload: string | Uint8Array; retain: boolean },
-  ): Error | null {
+    done: (error: Error | null) => void,
+  ): void {
     const target = parseTopic(packet.topic);
-    if (!client || !target || !isOwn(client.id, packet.topic, UPWARD)) return refused();
-    if (this.#messages.take(client.id) > 0) return refused();
+    if (!client || !target || !isOwn(client.id, packet.topic, UPWARD)) return done(refused());
+    if (this.#messages.take(client.id) > 0) return done(refused());
     // Nothing of a device's is kept for others.
     packet.retain = false;
     const { payload } = packet;
     // An empty hello is a will that says "gone", for brokers that don't tell.
-    if (target.channel === 'hello' && payload.length === 0) return null;
-    try {
-      const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
-      const { channel } = target as { readonly channel: Exclude<Channel, 'offer' | 'time'> };
-      this.#handler?.message(
-        client.id,
-        channel,
-        new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length),
-      );
-      return null;
-    } catch (error) {
-      this.#options.logger.warn('a message was not taken', {
-        device: client.id,
-        channel: target.channel,
-        code: codeOf(error),
-        error,
-      });
-      // Not acknowledged: the device sends it again when it is back.
-      return refused();
-    }
+    if (target.channel === 'hello' && payload.length === 0) return done(null);
+    const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
+    const { device, channel } = target as Pick<Message, 'device' | 'channel'>;
+    this.#queue.add({
+      device,
+      channel,
+      payload: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length),
+      taken: (error) => {
+        if (error === undefined) return done(null);
+        const code = codeOf(error);
+        this.#options.logger.warn('a message was not taken', { device, channel, code, error });
+        // Not acknowledged: the device sends it again when it is back.
+        return done(refused());
+      },
+    });
   }
+}
+
+function packetOf(
+  name: string,
+  payload: string,
+): Pick<PublishPacket, 'cmd' | 'topic' | 'payload' | 'qos' | 'dup'> {
+  const qos = name.endsWith('/offer') ? 1 : 0;
+  return { cmd: 'publish', topic: name, payload, qos, dup: false };
 }
 
 function isOwn(device: string, text: string, channels: readonly Channel[]): boolean {

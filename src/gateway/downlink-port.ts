@@ -4,6 +4,8 @@ import type { Channel } from '../api/downlink.ts';
 export interface DownlinkHandler {
   /** `device` is who the session belongs to, by its key; never what a payload says. */
   message(device: string, channel: Exclude<Channel, 'offer' | 'time'>, payload: Uint8Array): void;
+  /** Runs work that calls `message` several times: what that writes reaches the disk at once. Throws what it throws. */
+  together?(work: () => void): void;
   connected(device: string): void;
   disconnected(device: string): void;
 }

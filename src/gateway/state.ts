@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS offer (
   state TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '', attempt INTEGER NOT NULL, made INTEGER NOT NULL,
   changed INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0, report BLOB, number INTEGER NOT NULL UNIQUE
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS offer_attempt ON offer (device, digest, state);
 CREATE INDEX IF NOT EXISTS offer_device ON offer (device, number);
 CREATE INDEX IF NOT EXISTS offer_digest ON offer (digest, state);
 CREATE INDEX IF NOT EXISTS offer_state ON offer (state);

@@ -1,0 +1,59 @@
+/** What is the same for many devices while they are looked at, read from the database once. */
+import type { Decisions } from './decisions.ts';
+import type { Offers, Progress, StoredOffer } from './offers.ts';
+import type { GroupPolicy } from './policy.ts';
+import type { Releases, StoredLine, StoredRelease } from './releases.ts';
+
+export interface MemoParts {
+  readonly offers: Pick<Offers, 'progress'>;
+  readonly decisions: Pick<Decisions, 'policy'>;
+  readonly releases: Pick<Releases, 'release' | 'line'>;
+}
+
+/** Good for one piece of synchronous work: nothing else may write meanwhile. */
+export class ReviewMemo {
+  readonly #parts: MemoParts;
+  readonly #releases = new Map<string, StoredRelease | undefined>();
+  readonly #lines = new Map<string, StoredLine | undefined>();
+  readonly #policies = new Map<string, GroupPolicy>();
+  readonly #progress = new Map<string, Progress>();
+
+  constructor(parts: MemoParts) {
+    this.#parts = parts;
+  }
+
+  release(digest: string): StoredRelease | undefined {
+    return kept(this.#releases, digest, () => this.#parts.releases.release(digest));
+  }
+
+  line(line: string): StoredLine | undefined {
+    return kept(this.#lines, line, () => this.#parts.releases.line(line));
+  }
+
+  policy(group: string): GroupPolicy {
+    return kept(this.#policies, group, () => this.#parts.decisions.policy(group));
+  }
+
+  progress(digest: string, group: string): Progress {
+    const read = (): Progress => this.#parts.offers.progress(digest, group);
+    return kept(this.#progress, `${digest} ${group}`, read);
+  }
+
+  /** An offer was made to a device of this group. */
+  offered({ digest, attempt }: StoredOffer, group: string): void {
+    const key = `${digest} ${group}`;
+    const before = this.#progress.get(key);
+    if (before && attempt === 1)
+      this.#progress.set(key, { ...before, started: before.started + 1 });
+  }
+
+  /** An attempt ended. */
+  ended(): void {
+    this.#progress.clear();
+  }
+}
+
+function kept<T>(map: Map<string, T>, key: string, read: () => T): T {
+  if (!map.has(key)) map.set(key, read());
+  return map.get(key) as T;
+}
