@@ -120,7 +120,7 @@ export abstract class DecidingLedger extends ProvenLedger {
     time: number,
   ): Open {
     const next = this.headAt(before.height + 1);
-    const { head, outcomes } = repeated(before, next, groups, (digest) => this.find(digest));
+    const { head, outcomes } = repeated(before, next, groups, this);
     check(head === null || head.time === Math.max(before.time, time), 'LEDGER_REPLAY');
     const after = head ?? before;
     const decision = {

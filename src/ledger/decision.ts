@@ -3,11 +3,13 @@
  * Until then nothing of it can be read anywhere, and to drop it leaves no trace.
  */
 import { sha256 } from '#crypto';
+import { equal } from '../bytes.ts';
 import { check, FirmamentError } from '../errors.ts';
 import { encodeBlock, MAX_BLOCK, MAX_TRANSACTIONS } from '../registry/block.ts';
 import type { Vote } from '../registry/orderer.ts';
 import type { Transaction } from '../registry/statement.ts';
 import type { Room } from './block-run.ts';
+import type { StoredStatement } from './block-tables.ts';
 import type { Closed, Head } from './close-block.ts';
 import type { Placement } from './committed-ledger.ts';
 
@@ -76,23 +78,42 @@ export function repeated(
   before: Head,
   next: Head,
   groups: readonly (readonly Transaction[])[],
-  seenAt: (signingDigest: Uint8Array) => Placement | undefined,
+  ledger: {
+    find(signingDigest: Uint8Array): Placement | undefined;
+    statement(index: number): StoredStatement | undefined;
+  },
 ): { readonly head: Head | null; readonly outcomes: readonly Outcome[] } {
   const end = next.size - 1;
   let at = before.size;
   const outcomes = groups.map((group): Outcome => {
     let index = at;
     const placements: Placement[] = [];
-    for (const { statement } of group) {
-      const seen = seenAt(statement.signingDigest);
-      const here = seen !== undefined && seen.index <= index && seen.index < end;
+    for (const transaction of group) {
+      const seen = ledger.find(transaction.statement.signingDigest);
+      const here =
+        seen !== undefined &&
+        seen.index < end &&
+        // Bytes other than those that stand here, a forged signature's or another attachment's, were refused.
+        (seen.index < index ||
+          (seen.index === index && isSame(ledger.statement(index), transaction)));
       if (!here) return { refused: new FirmamentError('LEDGER_REPLAY', 'refused when it was new') };
+      // As it was answered then: known is what was older.
+      placements.push({ ...seen, known: seen.index < index });
       if (seen.index === index) index++;
-      placements.push(seen);
     }
     at = index;
     return { placements };
   });
   check(at === before.size || at === end, 'LEDGER_REPLAY', undefined, { height: next.height });
   return { head: at === end ? next : null, outcomes };
+}
+
+function isSame(
+  stored: StoredStatement | undefined,
+  { statement, attachment }: Transaction,
+): boolean {
+  if (!stored || !equal(stored.entry, statement.entry)) return false;
+  return stored.attachment && attachment
+    ? equal(stored.attachment, attachment)
+    : stored.attachment === attachment;
 }
