@@ -6,7 +6,7 @@ import { fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createRootCertificate, createServerCertificate } from '../net/authority.ts';
 import { byteRange } from '../net/byte-range.ts';
-import { createServer, type Server } from '../net/server.ts';
+import { createServer, sendProblem, type Server } from '../net/server.ts';
 import type { TlsCredentials } from '../net/tls.ts';
 
 export interface ServeOptions {
@@ -45,7 +45,11 @@ export function imageServer({ directory, ...options }: ServeOptions): Server {
       if (request.headers['if-none-match'] === etag) return reply.code(304).send();
       const range = byteRange(request.headers, size, etag);
       if (range === 'unsatisfiable')
-        return reply.code(416).header('content-range', `bytes */${size}`).send();
+        return sendProblem(
+          reply.header('content-range', `bytes */${size}`),
+          416,
+          'API_QUERY_INVALID',
+        );
       const { start, end } = range ?? { start: 0, end: size };
       if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`);
       reply.header('content-length', end - start).type('application/octet-stream');

@@ -29,6 +29,8 @@ export const SERVICE_CODES = {
     'a block of the consortium engine without the certificate that proves it, or with that of another block',
   LEDGER_UNORDERED:
     'taken and kept on disk, not ordered yet: it is put forward again until it is ordered or refused',
+  LEDGER_TIME_AHEAD:
+    "the orderer's block lies ahead of this node's clock by more than the policy allows: it is not taken in yet",
   // consortium engine
   ENGINE_BINARY_MISSING:
     'the CometBFT binary is missing or does not run: scripts/install-cometbft gets it',
@@ -50,6 +52,8 @@ export const SERVICE_CODES = {
   COSIGNER_ROLLBACK: 'a smaller head than one cosigned before',
   COSIGNER_BEHIND:
     'another operator holds a newer cosignature by this key: the record is an old copy',
+  COSIGNER_BACKDATED:
+    'a head made after its orderer had said that there was none, with a time from before that',
   COSIGNER_UNCONFIRMED: 'too few operators have said what they last saw from this cosigner',
   // net
   INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",
@@ -111,6 +115,7 @@ export const SERVICE_CODES = {
     'a report that was counted already, or whose counter is not above the last one of its device',
   // node
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
+  NODE_NO_COMMIT: 'no commit of a consortium engine is known here',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
   NODE_BACKUP_EXISTS: 'the folder for a backup is there already',

@@ -19,8 +19,10 @@ export interface DownloadParts {
   readonly events: Events;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Who follows a line; undefined when the owner's configuration names it no more. */
+  readonly followerOf: (line: string) => Follower | undefined;
   /** Nodes first, then the author's own servers. */
-  readonly sources: (release: StoredRelease, follower: Follower) => readonly ImageSource[];
+  readonly sources: (release: StoredRelease) => readonly ImageSource[];
   readonly faultPoint?: GatewayFaultPoint | undefined;
 }
 
@@ -56,11 +58,11 @@ export class Downloads {
   }
 
   /** Begins unless it is under way or failed a short while ago. */
-  want(release: StoredRelease, follower: Follower): void {
+  want(release: StoredRelease): void {
     const { sha256 } = release;
     if (this.#stop.signal.aborted || this.#underWay.has(sha256)) return;
     if ((this.#failed.get(sha256)?.until ?? 0) > this.#parts.clock()) return;
-    const work = this.#fetch(release, follower).finally(() => this.#underWay.delete(sha256));
+    const work = this.#fetch(release).finally(() => this.#underWay.delete(sha256));
     this.#underWay.set(sha256, work);
   }
 
@@ -69,29 +71,38 @@ export class Downloads {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
 
-  /** A device says that the image is not the one: our copy is read again, and goes if the device is right. */
-  async doubt(sha256: string): Promise<void> {
+  /**
+   * A device says that the image is not the one, or finds none: our copy is read again. One that is damaged or gone is
+   * fetched anew.
+   */
+  async doubt(release: StoredRelease): Promise<void> {
     const { repository, releases, events, clock } = this.#parts;
-    if ((this.#looked.get(sha256) ?? 0) + LOOK_AGAIN > clock()) return;
-    this.#looked.set(sha256, clock());
-    if (await repository.isWhole(sha256)) return;
+    const { sha256, line, digest } = release;
+    const here = await repository.has(sha256);
+    if (here && (this.#looked.get(sha256) ?? 0) + LOOK_AGAIN > clock()) return;
+    if (here) this.#looked.set(sha256, clock());
+    if (here && (await repository.isWhole(sha256))) return;
+    // Whoever asked meanwhile has seen to it already.
+    if (this.#underWay.has(sha256)) return;
     releases.markStored(sha256, false);
-    events.add({ step: 'download', detail: `image ${sha256} was damaged here` });
+    const detail = `image ${sha256} was ${here ? 'damaged' : 'missing'} here`;
+    events.add({ step: 'download', line, digest, detail });
+    this.want(release);
   }
 
-  async #fetch(release: StoredRelease, follower: Follower): Promise<void> {
+  async #fetch(release: StoredRelease): Promise<void> {
     const { repository, releases, events, logger, sources, faultPoint } = this.#parts;
     const { line, digest, sha256 } = release;
     try {
       events.add({ step: 'download', line, digest, detail: `${release.size} bytes` });
       const { removed, liars } = await repository.fetch(release, {
-        sources: sources(release, follower),
+        sources: sources(release),
         keep: () => this.#needed(),
         signal: this.#stop.signal,
         onProgress: () => faultPoint?.('image.part'),
       });
       for (const gone of removed) releases.markStored(gone, false);
-      for (const name of liars) this.#blame(follower, name, release);
+      for (const name of liars) this.#blame(name, release);
       faultPoint?.('image.stored');
       releases.markStored(sha256, true);
       this.#failed.delete(sha256);
@@ -106,8 +117,8 @@ export class Downloads {
     }
   }
 
-  #blame(follower: Follower, name: string, { line, digest }: StoredRelease): void {
-    follower.distrust(name);
+  #blame(name: string, { line, digest }: StoredRelease): void {
+    this.#parts.followerOf(line)?.distrust(name);
     this.#parts.events.add({ step: 'refused', line, digest, detail: `${name}: another image` });
   }
 

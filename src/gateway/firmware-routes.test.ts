@@ -9,6 +9,7 @@ import { createClient, type Client, type ClientAnswer } from '../net/client.ts';
 import { createServer, type Server } from '../net/server.ts';
 import { parseLineText } from '../registry/line.ts';
 import { decodeProof, encodeProof } from '../trust/proof.ts';
+import { assertRefused } from '../testing/refused.ts';
 import { openEdge, silent, type Edge } from '../testing/gateway-edge.ts';
 import { firmwareRoutes, type FirmwareImage } from './firmware-routes.ts';
 import { PolicyChanges } from './policy-changes.ts';
@@ -18,27 +19,32 @@ const IMAGE = new Uint8Array(randomBytes(300_000));
 const NAME = createHash('sha256').update(IMAGE).digest('hex');
 const DIGEST = 'ab'.repeat(32);
 const LINE = `${'a1'.repeat(32)}/${'b2'.repeat(16)}/${'c3'.repeat(16)}/stable`;
+const LOST = 'cd'.repeat(32);
+const lost: string[] = [];
 let edge: Edge;
 let server: Server;
+/** What the repository has of the image that was lost. */
+let onDisk: FirmwareImage | undefined;
 let client: Client;
 let origin: string;
 
 before(async () => {
   edge = await openEdge();
   const releases = new Releases(edge.database);
-  releases.saveRelease(
-    {
-      digest: DIGEST,
-      line: LINE,
-      sequence: 7n,
-      version: '2.0.0',
-      urgency: 'functional',
-      envelope: Uint8Array.of(1, 2, 3),
-      sha256: NAME,
-      size: IMAGE.length,
-    },
-    edge.now,
-  );
+  const saved = {
+    digest: DIGEST,
+    line: LINE,
+    sequence: 7n,
+    version: '2.0.0',
+    urgency: 'functional',
+    envelope: Uint8Array.of(1, 2, 3),
+    sha256: NAME,
+    size: IMAGE.length,
+  } as const;
+  releases.saveRelease(saved, edge.now);
+  const release = { ...saved, digest: 'ac'.repeat(32), sha256: LOST };
+  releases.saveRelease(release, edge.now);
+  for (const sha256 of [NAME, LOST]) releases.markStored(sha256, true);
   const proof = encodeProof({
     size: 9,
     cosignatures: [],
@@ -78,7 +84,11 @@ before(async () => {
   };
   firmwareRoutes(server.app, {
     releases,
-    repository: { open: async (sha256) => (sha256 === NAME ? image : undefined) },
+    repository: { open: async (sha256) => (sha256 === NAME ? image : onDisk) },
+    missing: ({ sha256 }) => {
+      lost.push(sha256);
+      releases.markStored(sha256, false);
+    },
     time: () => ({ time: edge.now, synchronised: true }),
     policyChanges: new PolicyChanges(edge.database),
     network: '0'.repeat(64),
@@ -124,15 +134,21 @@ test('an image whole, in ranges, by its head, and not again when it is known', a
   assert.equal((await get(path, { range: 'bytes=0-1', 'if-range': '"other"' })).status, 200);
   assert.equal((await get(path, { range: 'bytes=0-1', 'if-range': `"${NAME}"` })).status, 206);
   assert.equal((await get(path, { 'if-none-match': `"${NAME}"` })).status, 304);
-  await assert.rejects(
-    get(path, { range: 'bytes=300000-' }),
-    (error: { details?: { status?: number } }) => {
-      assert.equal(error.details?.status, 416);
-      return true;
-    },
-  );
+  await assertRefused(get(path, { range: 'bytes=300000-' }), 416, 'API_QUERY_INVALID');
   await assert.rejects(get(`/v1/images/${'00'.repeat(32)}`), { code: 'ANCHOR_UNKNOWN' });
   await assert.rejects(get('/v1/images/..%2f..%2fstate.db'), { code: 'BYTES_MALFORMED' });
+});
+
+test('an image that is gone from the disk, or was cut short, is looked after and not sent', async () => {
+  const path = `/v1/images/${LOST}`;
+  await assertRefused(get(path), 503, 'GATEWAY_IMAGE_MISSING');
+  // Once: what was lost is known to be lost.
+  await assertRefused(get(path), 503, 'GATEWAY_IMAGE_MISSING');
+  assert.deepEqual(lost, [LOST]);
+  new Releases(edge.database).markStored(LOST, true);
+  onDisk = { size: IMAGE.length - 1, read: () => assert.fail('it is not read') };
+  await assertRefused(get(path), 503, 'GATEWAY_IMAGE_MISSING');
+  assert.deepEqual(lost, [LOST, LOST]);
 });
 
 test('an envelope, by the digest of its manifest', async () => {

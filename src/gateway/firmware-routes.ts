@@ -10,12 +10,13 @@ import { ENVELOPE_MEDIA } from '../api/retrieval.ts';
 import { equal, fromHex, hex } from '../bytes.ts';
 import { check, fail } from '../errors.ts';
 import { byteRange } from '../net/byte-range.ts';
-import type { App, Reply, Request } from '../net/server.ts';
+import { sendProblem, type App, type Reply, type Request } from '../net/server.ts';
 import { parseLineText } from '../registry/line.ts';
 import { decodeLineValue } from '../registry/map-value.ts';
 import { decodeProof } from '../trust/proof.ts';
 import type { PolicyChanges } from './policy-changes.ts';
 import type { Releases, StoredRelease } from './releases.ts';
+import { Transfers, type TransferLimits } from './transfers.ts';
 
 /** The images of the local repository. */
 export interface FirmwareImages {
@@ -31,13 +32,20 @@ export interface FirmwareImage {
 export interface FirmwareRouteParts {
   readonly releases: Releases;
   readonly repository: FirmwareImages;
+  /** Told of an image that should be there and is not as it should be. */
+  readonly missing: (release: StoredRelease) => void;
   readonly time: () => GatewayTime;
   readonly policyChanges: Pick<PolicyChanges, 'from'>;
   /** Id of the network that is meant when none is named, hex. */
   readonly network: string;
+  readonly transfers?: TransferLimits;
 }
 
+/** Seconds: by then an image that was lost may have come again. */
+const RETRY_AFTER = 30;
+
 export function firmwareRoutes(app: App, parts: FirmwareRouteParts): void {
+  const transfers = new Transfers(parts.transfers);
   app.get<{
     Params: { author: string; vendor: string; class: string; track: string };
     Querystring: { links?: string };
@@ -68,10 +76,15 @@ export function firmwareRoutes(app: App, parts: FirmwareRouteParts): void {
   app.route<{ Params: { sha256: string } }>({
     method: ['GET', 'HEAD'],
     url: '/v1/images/:sha256',
+    onRequest: transfers.enter,
     handler: async (request, reply) => {
       const name = hex(fromHex(request.params.sha256, 32));
-      const image = (await parts.repository.open(name)) ?? fail('ANCHOR_UNKNOWN');
-      return sendImage(request, reply, name, image);
+      const release = parts.releases.withImage(name) ?? fail('ANCHOR_UNKNOWN');
+      const image = await parts.repository.open(name);
+      if (image?.size === release.size) return sendImage(request, reply, name, image);
+      // Somebody was at the folder: it is fetched again.
+      if (release.stored) parts.missing(release);
+      return sendProblem(reply.header('retry-after', RETRY_AFTER), 503, 'GATEWAY_IMAGE_MISSING');
     },
   });
   app.get<{ Querystring: { from?: string; network?: string } }>(
@@ -101,7 +114,11 @@ function sendImage(request: Request, reply: Reply, name: string, image: Firmware
   if (request.headers['if-none-match'] === etag) return reply.code(304).send();
   const range = byteRange(request.headers, image.size, etag);
   if (range === 'unsatisfiable')
-    return reply.code(416).header('content-range', `bytes */${image.size}`).send();
+    return sendProblem(
+      reply.header('content-range', `bytes */${image.size}`),
+      416,
+      'API_QUERY_INVALID',
+    );
   const { start, end } = range ?? { start: 0, end: image.size };
   reply.header('content-length', end - start).type('application/octet-stream');
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${image.size}`);

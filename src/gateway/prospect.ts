@@ -14,7 +14,6 @@ import type { Releases, StoredRelease } from './releases.ts';
 export interface Candidate {
   readonly release: StoredRelease;
   readonly judged: JudgedLine;
-  readonly follower: Follower;
 }
 
 /** What the lines hold for a device. */
@@ -46,7 +45,7 @@ export function prospectOf(
       else if (offer === 'no way') noWay = true;
       else if (offer) {
         const release = releases.release(hex(offer.digest));
-        if (release) return { candidate: { release, judged, follower }, noWay, complete };
+        if (release) return { candidate: { release, judged }, noWay, complete };
         complete = false;
       }
     }

@@ -168,6 +168,14 @@ export class Releases {
     return row && releaseOf(row);
   }
 
+  /** One of the releases that have this image; one of a followed line is as good as another. */
+  withImage(sha256: string): StoredRelease | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM release WHERE sha256 = ? ORDER BY seen DESC, digest LIMIT 1')
+      .get(sha256);
+    return row && releaseOf(row);
+  }
+
   list(): readonly StoredRelease[] {
     return this.#database
       .prepare('SELECT * FROM release ORDER BY seen DESC LIMIT 1000')
