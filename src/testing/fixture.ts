@@ -6,6 +6,7 @@ import { encodeKey, thumbprint } from '../cose/key.ts';
 import type { Curve, PrivateKey } from '../crypto/key.ts';
 import { createGenesis, type Genesis } from '../registry/genesis.ts';
 import { lineKey, lineOf, releaseText, type Line } from '../registry/line.ts';
+import type { ConsortiumOrderer } from '../registry/orderer.ts';
 import { faulty, nodeIssuer, type Policy, type Role } from '../registry/policy.ts';
 import { createRoot, type Root } from '../registry/root.ts';
 import { createStatement, type Statement } from '../registry/statement.ts';
@@ -20,6 +21,9 @@ export interface FixtureNode {
   readonly cosigner: PrivateKey;
   readonly receipt: PrivateKey;
   readonly statement: PrivateKey;
+  /** Signs votes when the node is a validator of the consortium engine. */
+  readonly consensus: PrivateKey;
+  readonly p2p: PrivateKey;
 }
 
 export interface FixtureOperator {
@@ -51,6 +55,8 @@ export interface FixtureNetworkOptions {
   readonly spki?: (name: string) => Uint8Array;
   readonly roles?: (name: string) => readonly Role[];
   readonly policy?: Partial<Policy>;
+  /** `cometbft`: every operator's first node is a validator. */
+  readonly engine?: 'local' | 'cometbft';
   /** POSIX seconds. */
   readonly time?: number;
   /** Another label makes other keys. */
@@ -109,6 +115,28 @@ function fixtureNode(
     cosigner: fixtureKey(`${label} cosigner ${name}`),
     receipt: fixtureKey(`${label} receipt ${name}`),
     statement: fixtureKey(`${label} statement ${name}`),
+    consensus: fixtureKey(`${label} consensus ${name}`),
+    p2p: fixtureKey(`${label} p2p ${name}`),
+  };
+}
+
+/** These nodes as members, each with a vote; `address` gives HOST:PORT of a name. */
+export function fixtureConsortium(
+  nodes: readonly FixtureNode[],
+  chain = 1,
+  address: (name: string) => string = (name) => `${name.replace('/', '-')}.test:26656`,
+): ConsortiumOrderer {
+  return {
+    engine: 'cometbft',
+    chain,
+    members: nodes.map((node) => ({
+      operator: node.operator,
+      node: node.node,
+      key: node.consensus.publicKey,
+      peer: sha256(node.p2p.publicKey.bytes).subarray(0, 20),
+      address: address(node.name),
+      validator: true,
+    })),
   };
 }
 
@@ -149,7 +177,10 @@ function fixturePolicy(
     registration: 'open',
     pskAuthors: false,
     vendorProof: false,
-    orderer: { engine: 'local', operator: orderer.operator, node: orderer.node },
+    orderer:
+      options.engine === 'cometbft'
+        ? fixtureConsortium(operators.flatMap((operator) => operator.nodes.slice(0, 1)))
+        : { engine: 'local', operator: orderer.operator, node: orderer.node },
     ...options.policy,
   };
 }
@@ -182,7 +213,7 @@ export function fixtureLine(author: Uint8Array, model = 'lamp', track = 'stable'
 
 /** image.hold (`until` given) or image.drop by a node. */
 export function holdStatement(
-  node: FixtureNode,
+  node: Omit<FixtureNode, 'consensus' | 'p2p'>,
   networkId: Uint8Array,
   counter: bigint,
   hold: {

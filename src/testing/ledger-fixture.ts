@@ -2,10 +2,13 @@
 import { hex } from '../bytes.ts';
 import { declareStatement, registerStatement } from '../author/statements.ts';
 import { openDatabase, type Database } from '../database.ts';
+import type { Head } from '../ledger/close-block.ts';
+import { consortiumInForce } from '../ledger/proven-ledger.ts';
 import { openReplica, type Outcome, type Proposal, type Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { openBlock, signBlock, type Block } from '../registry/block.ts';
 import type { Statement, Transaction } from '../registry/statement.ts';
+import { certificateFor, type CertificateOptions } from './certificates.ts';
 import { fixtureAuthor, fixtureLine, type FixtureAuthor, type FixtureNetwork } from './fixture.ts';
 
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -53,6 +56,32 @@ export function ordered(
   time = network.genesis.time,
 ): Proposal {
   return replica.propose([group], time, network.orderer.statement);
+}
+
+/** One block of a network that a consortium orders, decided and committed; null when nothing was new. */
+export function decided(
+  replica: Replica,
+  groups: readonly (readonly Transaction[])[],
+  time = replica.head().time,
+): Head | null {
+  const { chain } = consortiumInForce(replica);
+  const height = (replica.enginePosition(chain)?.height ?? 0) + 1;
+  const { head } = replica.decide(groups, time);
+  replica.commitDecided({ chain, height });
+  return head;
+}
+
+/** `decided`, with the certificate of its head. */
+export function provenBlock(
+  replica: Replica,
+  network: FixtureNetwork,
+  groups: readonly (readonly Transaction[])[],
+  options: CertificateOptions = {},
+): Head {
+  const head = decided(replica, groups);
+  if (head === null) throw new Error('nothing was new');
+  replica.certify(head.height, certificateFor(network, head, options));
+  return head;
 }
 
 /** The code with which a group was refused; undefined when it was not. */
