@@ -1,4 +1,5 @@
 /** The HTTP interface of a node as one OpenAPI 3.1 document, made from the contracts. */
+import { COMMIT } from './commit.ts';
 import { OWN_BACKUP } from './own.ts';
 import {
   PEER_BLOCKS,
@@ -142,7 +143,14 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     ...general('/healthz', 'State of this node', JSON_MEDIA),
-    answers: { 200: ['ok', JSON_MEDIA], 503: ['starting or halted', JSON_MEDIA] },
+    answers: {
+      200: ['ok', JSON_MEDIA],
+      503: ['starting, halted, or something is wrong with the engine', JSON_MEDIA],
+    },
+  },
+  {
+    ...general(COMMIT, 'Newest commit of the consortium engine, with its head (T31)', CBOR),
+    answers: { 200: ['as it is now', CBOR], 404: ['none: one node orders, or none is known yet'] },
   },
   general('/checkpoint', 'Cosigned head of the log (C2SP tlog-checkpoint)', 'text/plain'),
   general('/tile/{tile}', 'Tiles of the log (C2SP tlog-tiles)', BYTES),

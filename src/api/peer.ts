@@ -3,6 +3,7 @@ import { decode } from '../cbor/decode.ts';
 import { encode } from '../cbor/encode.ts';
 import { asArray, asBool, asBytes, asText, asUint } from '../cbor/read.ts';
 import type { Cbor } from '../cbor/value.ts';
+import { MAX_CERTIFICATE } from '../light/certificate.ts';
 import { MAX_BLOCK } from '../registry/block.ts';
 
 export const PEER_TRANSACTIONS = '/v1/peer/transactions';
@@ -12,7 +13,9 @@ export const PEER_COSIGNATURES = '/v1/peer/cosignatures';
 export const PEER_STATEMENTS = '/v1/peer/statements';
 /** A policy.change, by the node that it appoints to order (T12). */
 export const PEER_TAKEOVER = '/v1/peer/takeover';
-export const MAX_BLOCKS_ANSWER = MAX_BLOCK + 65_536;
+// A block of the consortium engine comes with its certificate.
+const MAX_SERVED = MAX_BLOCK + MAX_CERTIFICATE + 16;
+export const MAX_BLOCKS_ANSWER = MAX_SERVED + 65_536;
 
 /** One node's cosignature of one head. `name` is OPERATOR/NODE, `time` POSIX seconds. */
 export interface NamedCosignature {
@@ -90,5 +93,5 @@ export function encodeBlocks(blocks: readonly Uint8Array[]): Uint8Array {
 /** Errors: CBOR_*. */
 export function decodeBlocks(bytes: Uint8Array): readonly Uint8Array[] {
   const list = asArray(decode(bytes, { maxBytes: MAX_BLOCKS_ANSWER }), 'blocks');
-  return list.map((block) => asBytes(block, 'block', { max: MAX_BLOCK }));
+  return list.map((block) => asBytes(block, 'block', { max: MAX_SERVED }));
 }

@@ -56,6 +56,7 @@ async function start(args: readonly string[], io: Io): Promise<void> {
     clock: () => Math.floor(Date.now() / 1000),
     logger: jsonLogger(io),
     cosignerRecordIsMine: given.flag('cosigner-record-is-mine'),
+    programs: { named: process.env['FIRMAMENT_COMETBFT'], path: process.env['PATH'] },
   });
   // Listened for before anybody is told that it runs: whoever is told may stop it at once.
   const stopped = untilStopped();

@@ -91,6 +91,7 @@ export const SERVICE_CODES = {
   // api
   API_QUERY_INVALID: 'a query parameter or header is not of the documented form',
   API_GROUP_SIZE: 'a registration carries 1 to 16 statements',
+  API_STREAM_MALFORMED: 'a stream of changes is not of the documented form, or a flood',
   DOWNLINK_MALFORMED: 'an MQTT payload or topic is not of the documented form',
   ENROLMENT_BUNDLE_INVALID: 'not an enrolment bundle',
   ENROLMENT_CODE_INVALID: 'the enrolment code is unknown, spent, expired or for another model',
@@ -100,6 +101,7 @@ export const SERVICE_CODES = {
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',
+  GATEWAY_HINT_FALSE: 'a node announced heads that it does not have, or none of those that it has',
   GATEWAY_BACKUP_EXISTS:
     'the folder for a backup is there already, or another backup is being made',
   GATEWAY_BACKUP_INVALID: 'not a finished backup of a gateway',

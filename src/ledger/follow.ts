@@ -149,7 +149,7 @@ export function createFollowingLedger(options: Omit<FollowingLedgerOptions, 'sig
     },
     blocks: (from, waitMs, signal) => blocks.blocks(from, waitMs, signal),
     status: () => ({
-      engine: 'local',
+      engine: replica.ordering().engine,
       orders: false,
       head: replica.head(),
       halted: replica.halted(),

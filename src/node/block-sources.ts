@@ -1,4 +1,5 @@
 /** Other nodes as sources of blocks: the orderer while it answers, the others when it does not (T12). */
+import type { Clock } from '../clock.ts';
 import { codeOf } from '../errors.ts';
 import type { HeldBlocks } from '../ledger/follow.ts';
 import type { BlockSource } from '../ledger/ledger.ts';
@@ -15,25 +16,32 @@ export function neighbourOf(peers: Peers, peer: NamedNode): Neighbour {
   };
 }
 
-/**
- * The orderer's blocks; while it cannot be reached, those that others have of them. `onHeard`: the orderer itself
- * answered.
- */
+export interface Failover {
+  readonly clock: Clock;
+  /** Who is asked while the orderer can't be. */
+  readonly others: () => readonly NamedNode[];
+  /** Of an answer, the blocks that may be taken in. Throws when those are none. */
+  readonly usable: (blocks: readonly Uint8Array[]) => readonly Uint8Array[];
+  /** The orderer itself answered what was asked at `askedAt`, POSIX seconds, with so many blocks. */
+  readonly onHeard: (from: number, count: number, askedAt: number) => void;
+}
+
+/** The orderer's blocks; while it cannot be reached, those that others have of them. */
 export function withFailover(
   peers: Peers,
   orderer: NamedNode,
-  others: () => readonly NamedNode[],
-  onHeard: () => void,
+  { clock, others, usable, onHeard }: Failover,
 ): BlockSource {
   let turn = 0;
   // Whether it is there is asked first: a poll is answered only when there is something new.
   let heard = false;
   return {
     async blocks(from, waitMs, signal = NEVER) {
+      const askedAt = clock();
       try {
-        const blocks = await peers.blocks(orderer, from, heard ? waitMs : 0, signal);
+        const blocks = usable(await peers.blocks(orderer, from, heard ? waitMs : 0, signal));
         heard = true;
-        onHeard();
+        onHeard(from, blocks.length, askedAt);
         return blocks;
       } catch (error) {
         heard = false;
@@ -47,7 +55,7 @@ export function withFailover(
             return [];
           });
           signal.throwIfAborted();
-          if (blocks.length > 0) return blocks;
+          if (blocks.length > 0) return usable(blocks);
         }
         throw error;
       }

@@ -33,6 +33,8 @@ export interface CosigningParts {
   readonly logger: Logger;
   /** Why nothing may be signed just now (T11). */
   readonly frozen: () => Frozen | undefined;
+  /** Whether its orderer gave a head a time from long before it was made (T31). */
+  readonly isBackdated: (head: Head) => boolean;
   /** A person said that the record is the newest there is (`--cosigner-record-is-mine`). */
   readonly recordIsMine: boolean;
 }
@@ -56,11 +58,14 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
   const bell = new Bell();
   using stops = new DisposableStack();
   stops.defer(replica.onHead(bell.ring));
+  stops.defer(replica.onCertified(bell.ring));
   stops.defer(heads.onChange(bell.ring));
   let signedAt = -Infinity;
   // Since when there is a head that is not signed.
   let behindSince: number | undefined;
   let frozen: Frozen | undefined;
+  /** Size of a head that is not signed for its time. */
+  let refused: number | undefined;
   while (!signal.aborted && !replica.halted()) {
     const freeze = parts.frozen();
     if (freeze?.code !== frozen?.code)
@@ -69,7 +74,8 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
       });
     frozen = freeze;
     const now = performance.now();
-    const newest = replica.head();
+    // T31: no head of a consortium before the header after it carries its app hash.
+    const newest = replica.certified();
     const last = record.last().size;
     behindSince = newest.size > last ? (behindSince ?? now) : undefined;
     const again = signedAt + (parts.policy().maxAge * 1000) / 4;
@@ -82,6 +88,16 @@ export async function cosign(parts: CosigningParts, signal: AbortSignal): Promis
       heads.proposed(last, newest.size) ??
       (newest.size > last && now >= own ? newest : undefined) ??
       (newest.size === last && now >= again ? newest : undefined);
+    if (head && parts.isBackdated(head)) {
+      if (refused !== head.size)
+        parts.logger.warn('a head is not cosigned', {
+          code: 'COSIGNER_BACKDATED',
+          size: head.size,
+        });
+      refused = head.size;
+      await bell.heard(FROZEN_MS, signal);
+      continue;
+    }
     if (head) {
       const signed = signHead(parts, head);
       signedAt = performance.now();
@@ -105,6 +121,7 @@ function ownTurn(
   { name, policy, heads }: CosigningParts,
   { last, signedAt, behindSince }: { last: number; signedAt: number; behindSince: number },
 ): number {
+  // Without an orderer any order will do that is the same for all: a first one that is gone costs 100 ms.
   const first = ordererOf(policy())?.name ?? '';
   const names = nodesOf(policy()).map((node) => node.name);
   const order = names.toSorted((a, b) => Number(b === first) - Number(a === first));
@@ -186,7 +203,10 @@ export async function exchange(parts: CosigningParts, signal: AbortSignal): Prom
   const { heads, replica, peers } = parts;
   while (!signal.aborted) {
     await sleep(EXCHANGE_MS, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted || (heads.hasQuorum() && heads.quorum().head.size >= replica.head().size))
+    if (
+      signal.aborted ||
+      (heads.hasQuorum() && heads.quorum().head.size >= replica.certified().size)
+    )
       continue;
     await Promise.all(
       peers.others().map(async (peer) => {

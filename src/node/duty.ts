@@ -1,19 +1,36 @@
 /** What a node has to do for the ledger, by the policy in force and by what it promised (T12). */
+import { hex } from '../bytes.ts';
 import { fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
+import { memberName, type ConsortiumOrderer, type EngineMember } from '../registry/orderer.ts';
 import type { NamedNode } from '../registry/policy.ts';
 
 export type Duty =
   | { readonly kind: 'order' }
   /** `promised`: before its policy is in force; nobody else's blocks are taken in. */
   | { readonly kind: 'follow'; readonly orderer: NamedNode; readonly promised: boolean }
-  | { readonly kind: 'take over' };
+  | { readonly kind: 'take over' }
+  /** Runs the consortium engine, with or without a vote. */
+  | {
+      readonly kind: 'consensus';
+      readonly member: EngineMember;
+      readonly consortium: ConsortiumOrderer;
+    }
+  /** Takes blocks from the members, and hands on to them what it is sent. */
+  | { readonly kind: 'follow consensus'; readonly consortium: ConsortiumOrderer };
 
 export function dutyOf(
   self: string,
-  replica: Pick<Replica, 'orderer'>,
+  replica: Pick<Replica, 'orderer' | 'ordering'>,
   appointed: NamedNode | undefined,
 ): Duty {
+  const ordering = replica.ordering();
+  if (ordering.engine === 'cometbft') {
+    const member = ordering.members.find((each) => memberName(each) === self);
+    return member
+      ? { kind: 'consensus', member, consortium: ordering }
+      : { kind: 'follow consensus', consortium: ordering };
+  }
   if (appointed?.name === self) return { kind: 'take over' };
   if (appointed) return { kind: 'follow', orderer: appointed, promised: true };
   const orderer = replica.orderer() ?? fail('LEDGER_ENGINE');
@@ -22,7 +39,21 @@ export function dutyOf(
 }
 
 export function sameDuty(a: Duty, b: Duty): boolean {
-  if (a.kind !== 'follow' || b.kind !== 'follow') return a.kind === b.kind;
-  const same = a.orderer.name === b.orderer.name && a.orderer.node.url === b.orderer.node.url;
-  return same && a.promised === b.promised;
+  if (a.kind === 'follow' && b.kind === 'follow') {
+    const same = a.orderer.name === b.orderer.name && a.orderer.node.url === b.orderer.node.url;
+    return same && a.promised === b.promised;
+  }
+  if (a.kind === 'consensus' && b.kind === 'consensus')
+    return connections(a.consortium) === connections(b.consortium);
+  if (a.kind === 'follow consensus' && b.kind === 'follow consensus')
+    return a.consortium.chain === b.consortium.chain;
+  return a.kind === b.kind;
+}
+
+// What a running engine can't be told: to whom it connects. Who votes it learns by its blocks.
+function connections({ chain, members }: ConsortiumOrderer): string {
+  return [
+    chain,
+    ...members.map((member) => `${memberName(member)} ${hex(member.peer)}@${member.address}`),
+  ].join('\n');
 }

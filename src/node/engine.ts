@@ -1,6 +1,6 @@
 /**
- * The local engine on a node, whatever part it has in it: it orders, follows, or takes over from an orderer that is gone,
- * and changes when the policy in force does (T12).
+ * The engine on a node, whatever part it has in it: it orders, follows, takes over from an orderer that is gone, or takes
+ * part in a consortium, and changes when the policy in force does (T12).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
@@ -15,11 +15,13 @@ import { followPolicy, type Neighbour } from '../ledger/rival-history.ts';
 import type { Logger } from '../logger.ts';
 import { faulty } from '../registry/policy.ts';
 import { policyInForce } from '../registry/state.ts';
-import { parseStatement, type Transaction } from '../registry/statement.ts';
-import { encodeGroup } from '../api/registration.ts';
+import { parseStatement } from '../registry/statement.ts';
 import type { Appointment } from './appointment.ts';
 import { heldBy, neighbourOf, withFailover } from './block-sources.ts';
+import type { BlockTimes } from './block-times.ts';
+import type { Consortium } from './consortium.ts';
 import { dutyOf, sameDuty, type Duty } from './duty.ts';
+import { groupBytes, isAboutNode } from './member-calls.ts';
 import type { Peers } from './peers.ts';
 
 export interface EngineParts {
@@ -34,6 +36,8 @@ export interface EngineParts {
   readonly logger: Logger;
   /** Size of the newest head that k operators are known to have cosigned. */
   readonly acknowledged: () => number;
+  readonly consortium: Consortium;
+  readonly times: BlockTimes;
 }
 
 const ORDER_MS = 15_000;
@@ -41,7 +45,9 @@ const MAX_POLL_MS = 20_000;
 /** Between two questions to other nodes whether another policy is in force there. */
 const WATCH_MS = 2_000;
 const AGAIN_MS = 500;
-const START_MS = 5_000;
+const START_MS = 10_000;
+/** Until a member whose engine can't be started tries again. */
+const JOIN_AGAIN_MS = 30_000;
 const TURN_MS = 20;
 
 export class Engine {
@@ -61,16 +67,26 @@ export class Engine {
     return dutyOf(self, replica, appointment.appointed());
   }
 
-  /** Whether this node orders, now or as soon as it has caught up. */
+  /** Whether this node alone orders, now or as soon as it has caught up. */
   orders(): boolean {
     return this.#duty.kind === 'order';
   }
 
-  /** When the orderer was heard last, POSIX seconds: it answered, or made the newest block here (T11). */
+  /** Whether other nodes may hand on to it what is to be ordered. */
+  takes(): boolean {
+    return this.orders() || this.#duty.kind === 'consensus';
+  }
+
+  /**
+   * When the orderer was heard last, POSIX seconds: it answered, or made the newest block here; under a consortium, when
+   * it last committed (T11).
+   */
   heardAt(): number {
-    const { clock, replica } = this.#parts;
+    const { clock, replica, consortium } = this.#parts;
     if (this.orders()) return clock();
-    return Math.max(this.#answeredAt, Math.min(clock(), replica.head().time));
+    const own = Math.min(clock(), replica.head().time);
+    if (replica.ordering().engine === 'cometbft') return Math.max(consortium.heardAt(), own);
+    return Math.max(this.#answeredAt, own);
   }
 
   /** The engine's port, whatever runs behind it. Errors of `submit`: NODE_ORDERER_UNREACHABLE while nothing does. */
@@ -132,8 +148,43 @@ export class Engine {
   }
 
   async #perform(duty: Duty, over: AbortSignal): Promise<void> {
-    if (duty.kind === 'take over') return this.#takeOver(over);
-    const ledger = duty.kind === 'order' ? await this.#order(over) : this.#follow(duty);
+    this.#parts.times.forget();
+    switch (duty.kind) {
+      case 'take over':
+        return this.#takeOver(over);
+      case 'order':
+        return this.#run(await this.#order(over), over, this.#watch(duty, over));
+      case 'follow':
+        return this.#run(this.#follow(duty), over, this.#watch(duty, over));
+      case 'consensus':
+        return this.#join(duty, over);
+      case 'follow consensus':
+        return this.#followConsensus(over);
+    }
+  }
+
+  async #followConsensus(over: AbortSignal): Promise<void> {
+    const { consortium } = this.#parts;
+    await this.#run(consortium.follow(), over, consortium.hear(over));
+  }
+
+  async #join(
+    duty: Extract<Duty, { readonly kind: 'consensus' }>,
+    over: AbortSignal,
+  ): Promise<void> {
+    const { consortium, logger } = this.#parts;
+    try {
+      await this.#run(await consortium.join(duty), over, Promise.resolve());
+    } catch (error) {
+      logger.error('this member does not take part', { code: codeOf(error), error });
+      // As good as it can: it goes on with what the others agree on, and tries again.
+      await this.#followConsensus(AbortSignal.any([over, AbortSignal.timeout(JOIN_AGAIN_MS)]));
+    } finally {
+      consortium.left();
+    }
+  }
+
+  async #run(ledger: Ledger, over: AbortSignal, beside: Promise<void>): Promise<void> {
     this.#ledger = ledger;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const end = (): void => {
@@ -143,7 +194,7 @@ export class Engine {
     };
     if (over.aborted) end();
     else over.addEventListener('abort', end, { once: true });
-    await Promise.all([ended, this.#watch(duty, over)]);
+    await Promise.all([ended, beside]);
   }
 
   // T12: an orderer first takes over what others hold of its own chain. A network that has not begun has none.
@@ -178,16 +229,17 @@ export class Engine {
   }
 
   #follow({ orderer, promised }: Duty & { readonly kind: 'follow' }): Ledger {
-    const { replica, peers, clock, logger } = this.#parts;
+    const { replica, peers, clock, logger, times } = this.#parts;
     const { maxHold } = policyInForce(replica.view()).policy;
-    const source = withFailover(
-      peers,
-      orderer,
-      () => (promised ? [] : peers.others()),
-      () => {
+    const source = withFailover(peers, orderer, {
+      clock,
+      others: () => (promised ? [] : peers.others()),
+      usable: (blocks) => times.usable(blocks),
+      onHeard: (from, count, askedAt) => {
         this.#answeredAt = clock();
+        if (count === 0) times.heardNothing(from - 1, askedAt);
       },
-    );
+    });
     return createFollowingLedger({
       replica,
       source,
@@ -198,7 +250,7 @@ export class Engine {
         try {
           return await peers.order(orderer, groupBytes(group), ORDER_MS);
         } catch (error) {
-          if (isAboutOrderer(error)) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
+          if (isAboutNode(error)) fail('NODE_ORDERER_UNREACHABLE', undefined, {}, error);
           throw error;
         }
       },
@@ -245,15 +297,4 @@ export class Engine {
     );
     logger.info('took over the ledger', { node: self, height: head?.height });
   }
-}
-
-function groupBytes(group: readonly Transaction[]): Uint8Array {
-  return encodeGroup(
-    group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
-  );
-}
-
-// What the orderer says of itself, or says unintelligibly, is not about the statements.
-function isAboutOrderer(error: unknown): boolean {
-  return /^(NET|NODE|CBOR|INTERNAL|LEDGER_(CLOSED|HALTED|NOT_ORDERER))/.test(codeOf(error) ?? '');
 }

@@ -1,6 +1,7 @@
 /** What every node tells everybody: root, genesis, checkpoint and tiles of the log, health. */
 import type { Genesis } from '../registry/genesis.ts';
 import type { Root } from '../registry/root.ts';
+import { COMMIT, encodeCommit } from '../api/commit.ts';
 import { encodePolicies, POLICIES } from '../api/policy.ts';
 import { OPENAPI, openapi } from '../api/openapi.ts';
 import { check } from '../errors.ts';
@@ -10,6 +11,7 @@ import { bundleBytes, parseTilePath, TILE_WIDTH, tileBytes, tileWidth } from '..
 import type { Replica } from '../ledger/replica.ts';
 import type { App } from '../net/server.ts';
 import { cosignersOf } from '../trust/quorum.ts';
+import type { Consortium, EngineHealth } from './consortium.ts';
 import type { Frozen } from './freeze.ts';
 import type { Heads } from './heads.ts';
 import { policiesFrom } from './policy-chain.ts';
@@ -24,10 +26,12 @@ export interface GeneralParts {
   readonly heads: Heads;
   /** Why this node signs no heads just now (T11). */
   readonly frozen: () => Frozen | undefined;
+  readonly consortium: Pick<Consortium, 'health' | 'commit'>;
 }
 
 export interface Health {
-  readonly status: 'ok' | 'starting' | 'halted';
+  /** `fault`: of the engine; what is on the ledger is served on. */
+  readonly status: 'ok' | 'starting' | 'fault' | 'halted';
   readonly mode: string;
   readonly node: string;
   readonly roles: readonly string[];
@@ -40,6 +44,8 @@ export interface Health {
   } | null;
   readonly halted?: { readonly code: string; readonly height: number };
   readonly frozen?: Frozen;
+  /** Under the consortium engine. */
+  readonly engine?: EngineHealth;
 }
 
 export function generalRoutes(app: App, parts: GeneralParts): void {
@@ -63,6 +69,12 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
       .header('cache-control', 'no-store')
       .send(health);
   });
+  app.get(COMMIT, async (_request, reply) =>
+    reply
+      .header('cache-control', 'no-store')
+      .type('application/cbor')
+      .send(encodeCommit(parts.consortium.commit())),
+  );
   app.get('/checkpoint', async (_request, reply) =>
     reply
       .header('cache-control', 'no-store')
@@ -86,13 +98,15 @@ export function generalRoutes(app: App, parts: GeneralParts): void {
   });
 }
 
-export function healthOf({ name, roles, root, replica, heads, frozen }: GeneralParts): Health {
+export function healthOf(parts: GeneralParts): Health {
+  const { name, roles, root, replica, heads, frozen, consortium } = parts;
   const freeze = frozen();
+  const engine = consortium.health();
   const halt = replica.halted();
   const quorum = heads.hasQuorum() ? heads.quorum() : undefined;
   const { height, size } = replica.head();
   return {
-    status: halt ? 'halted' : quorum ? 'ok' : 'starting',
+    status: halt ? 'halted' : engine?.fault !== undefined ? 'fault' : quorum ? 'ok' : 'starting',
     mode: root().policy.mode,
     node: name,
     roles,
@@ -103,6 +117,7 @@ export function healthOf({ name, roles, root, replica, heads, frozen }: GeneralP
       : null,
     ...(halt && { halted: { code: halt.code, height: halt.height } }),
     ...(freeze && { frozen: freeze }),
+    ...(engine && { engine }),
   };
 }
 

@@ -212,6 +212,17 @@ export class Heads {
     return undefined;
   }
 
+  /** Size of the log that k operators have cosigned as far as is known, also when it is not here yet. */
+  claimed(): number {
+    const byOperator = new Map<string, number>();
+    for (const { name, size } of this.#newest.values()) {
+      const operator = operatorOf(name);
+      byOperator.set(operator, Math.max(byOperator.get(operator) ?? 0, size));
+    }
+    const sizes = [...byOperator.values()].toSorted((a, b) => b - a);
+    return sizes[this.#root().policy.quorum - 1] ?? 0;
+  }
+
   /** The newest cosignature of every node. */
   all(): readonly NamedCosignature[] {
     return [...this.#newest.values()];

@@ -8,6 +8,7 @@ import { openDatabase } from '../database.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import { openCosignerRecord } from '../ledger/cosigner-record.ts';
 import type { FaultPoint } from '../fault-point.ts';
+import type { Head } from '../ledger/close-block.ts';
 import { openReplica, type Replica } from '../ledger/replica.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
@@ -15,6 +16,7 @@ import { clientAddress } from '../net/limits.ts';
 import { createServer, type Server } from '../net/server.ts';
 import { spkiSha256 } from '../net/tls.ts';
 import { parseGenesis } from '../registry/genesis.ts';
+import { memberName } from '../registry/orderer.ts';
 import { nodesOf, type NamedNode } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
 import { policyInForce } from '../registry/state.ts';
@@ -24,9 +26,11 @@ import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
 import { Bell } from './bell.ts';
+import { BlockTimes } from './block-times.ts';
 import { takeOnlyBytes } from './byte-bodies.ts';
 import { catchUp } from './catch-up.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
+import { Consortium, type EnginePrograms } from './consortium.ts';
 import { cosign, exchange } from './cosigning.ts';
 import { Engine } from './engine.ts';
 import { freezeOf, type Frozen } from './freeze.ts';
@@ -50,6 +54,8 @@ export interface NodeOptions {
   readonly logger: Logger;
   readonly cosignerRecordIsMine?: boolean;
   readonly receiptWaitMs?: number;
+  /** Where CometBFT is looked for. */
+  readonly programs?: EnginePrograms;
   /** Told of each durable write (docs/decisions/fault-points.md). */
   readonly faultPoint?: FaultPoint;
 }
@@ -125,6 +131,23 @@ export async function startNode(
   });
 
   // Serving comes before ordering and following: the others' cosigners wait for this node's answers.
+  const acknowledged = (): number => (heads.hasQuorum() ? heads.quorum().head.size : 0);
+  const times = new BlockTimes({
+    clock,
+    skew: () => root().policy.skew,
+    newest: () => replica.head(),
+    acknowledged: () => heads.claimed(),
+  });
+  replica.onHead((head) => times.took(head));
+  const consortium = new Consortium({
+    replica,
+    peers,
+    keys: keys.engine,
+    config: config.engine,
+    programs: options.programs ?? {},
+    clock,
+    logger,
+  });
   const engine = new Engine({
     self: config.node,
     replica,
@@ -133,9 +156,12 @@ export async function startNode(
     key: keys.statement,
     clock,
     logger,
-    acknowledged: () => (heads.hasQuorum() ? heads.quorum().head.size : 0),
+    acknowledged,
+    consortium,
+    times,
   });
   const ledger = engine.port();
+  if (isMember(replica, config.node)) await consortium.checkReady();
   const frozen = (): Frozen | undefined =>
     freezeOf({
       now: clock(),
@@ -151,6 +177,7 @@ export async function startNode(
     replica,
     heads,
     frozen,
+    consortium,
   };
   const submission = {
     replica,
@@ -180,7 +207,7 @@ export async function startNode(
     ledger,
     heads,
     root,
-    orders: () => engine.orders(),
+    takes: () => engine.takes(),
     urgent,
     appointment,
     clock,
@@ -227,6 +254,7 @@ export async function startNode(
     peers,
     policy: () => root().policy,
     frozen,
+    isBackdated: (head: Head) => times.isBackdated(head),
     clock,
     logger,
     recordIsMine: options.cosignerRecordIsMine ?? false,
@@ -275,6 +303,13 @@ function rootOf(replica: Replica): () => Root {
     }
     return root;
   };
+}
+
+function isMember(replica: Replica, name: string): boolean {
+  const orderer = replica.ordering();
+  return (
+    orderer.engine === 'cometbft' && orderer.members.some((member) => memberName(member) === name)
+  );
 }
 
 function isListed(root: Root, config: NodeConfig, keys: NodeKeys): boolean {

@@ -8,6 +8,7 @@ import type { Logger } from '../logger.ts';
 import { clientAddress } from '../net/limits.ts';
 import { createMetrics, METRICS_TYPE, type Metrics } from '../net/metrics.ts';
 import { refusalOf, type App, type Reply, type Request } from '../net/server.ts';
+import type { EngineHealth } from './consortium.ts';
 import type { Health } from './general-routes.ts';
 
 export type RequestLog = 'all' | 'refused' | 'none';
@@ -121,6 +122,7 @@ function ledgerGauges(metrics: Metrics, parts: ObservationParts): void {
   metrics.gauge('firmament_frozen', '1 when this node signs no heads (T11).', () =>
     health().frozen ? 1 : 0,
   );
+  engineGauges(metrics, () => health().engine);
   metrics.gauge(
     'firmament_registrations_under_way',
     'Registrations not answered yet.',
@@ -132,6 +134,27 @@ function ledgerGauges(metrics: Metrics, parts: ObservationParts): void {
   metrics.gauge('process_cpu_seconds_total', 'User and system time.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
+  });
+}
+
+function engineGauges(metrics: Metrics, engine: () => EngineHealth | undefined): void {
+  metrics.gauge(
+    'firmament_engine_height',
+    "Height of the consortium engine's newest block here.",
+    () => engine()?.height,
+  );
+  metrics.gauge('firmament_engine_ready', '1 when the engine has every block of its peers.', () => {
+    const ready = engine()?.ready;
+    return ready === undefined ? undefined : Number(ready);
+  });
+  metrics.gauge(
+    'firmament_engine_restarts',
+    'How often engine and application were started anew.',
+    () => engine()?.restarts,
+  );
+  metrics.gauge('firmament_engine_fault', '1 when something is wrong with the engine.', () => {
+    const state = engine();
+    return state && (state.fault === undefined ? 0 : 1);
   });
 }
 

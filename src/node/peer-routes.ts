@@ -28,8 +28,8 @@ export interface PeerParts {
   readonly ledger: Ledger;
   readonly heads: Heads;
   readonly root: () => Root;
-  /** Whether this node is the orderer. */
-  readonly orders: () => boolean;
+  /** Whether this node takes what others hand on: it orders, or runs the consortium's engine. */
+  readonly takes: () => boolean;
   readonly urgent: UrgentStatements;
   readonly appointment: Appointment;
   readonly clock: Clock;
@@ -54,7 +54,7 @@ export function peerRoutes(app: App, parts: PeerParts): void {
     PEER_TRANSACTIONS,
     { ...options, bodyLimit: MAX_REGISTRATION },
     async (request, reply) => {
-      check(parts.orders(), 'NODE_ROLE', 'this node does not order');
+      check(parts.takes(), 'NODE_ROLE', 'this node does not order');
       const placements = await parts.ledger.submit(parseGroup(request.body as Uint8Array));
       return reply.type('application/cbor').send(encodeOrdered(placements));
     },

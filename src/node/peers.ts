@@ -13,6 +13,7 @@ import {
   type NamedCosignature,
   type OrderedStatement,
 } from '../api/peer.ts';
+import { COMMIT, decodeCommit, MAX_COMMIT, type Commit } from '../api/commit.ts';
 import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import type { Client } from '../net/client.ts';
 import { nodesOf, type NamedNode } from '../registry/policy.ts';
@@ -90,6 +91,17 @@ export class Peers {
       signal: signal ? AbortSignal.any([signal, this.#stop]) : this.#stop,
     });
     return decodePolicies(body);
+  }
+
+  /** The newest commit that a peer knows; nothing of it is believed yet. Errors: NET_*, CBOR_*, NODE_NO_COMMIT. */
+  async commit(peer: NamedNode, signal: AbortSignal): Promise<Commit> {
+    const { body } = await this.#client.request({
+      url: peer.node.url + COMMIT,
+      maxBytes: MAX_COMMIT,
+      timeoutMs: 5_000,
+      signal: AbortSignal.any([signal, this.#stop]),
+    });
+    return decodeCommit(body);
   }
 
   /** Hands on a group that may not be held back (T11). Errors: NET_*, and what the peer refuses it with. */

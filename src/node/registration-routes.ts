@@ -7,7 +7,7 @@ import {
   REGISTRATIONS,
   type Registered,
 } from '../api/registration.ts';
-import { fail } from '../errors.ts';
+import { codeOf, fail } from '../errors.ts';
 import type { App, Reply } from '../net/server.ts';
 import { BLOCK_MAX_BYTES } from '../store/cid.ts';
 import type { Admission } from './admission.ts';
@@ -19,12 +19,19 @@ export interface RegistrationParts extends SubmissionParts {
   readonly admission: Admission;
 }
 
+/** Seconds. */
+const RETRY_AFTER = 1;
+
 export function registrationRoutes(app: App, parts: RegistrationParts): void {
   app.post(
     REGISTRATIONS,
     { bodyLimit: MAX_REGISTRATION, onRequest: parts.admission.enter },
     async (request, reply) => {
-      const submitted = await submit(parts, request.body as Uint8Array);
+      const submitted = await submit(parts, request.body as Uint8Array).catch((error: unknown) => {
+        // Kept and put forward again: whoever asks again gets the answer.
+        if (codeOf(error) === 'LEDGER_UNORDERED') reply.header('retry-after', RETRY_AFTER);
+        throw error;
+      });
       return sendRegistered(
         reply,
         submitted.complete ? (submitted.known ? 200 : 201) : 202,

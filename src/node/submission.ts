@@ -22,7 +22,7 @@ export interface SubmissionParts {
   readonly replica: Replica;
   readonly ledger: Ledger;
   readonly heads: Heads;
-  /** Whether this node orders: then its engine's own check is the first. */
+  /** Whether this node alone orders: then its engine's own check is the first. */
   readonly orders: () => boolean;
   readonly receiptKey: PrivateKey;
   readonly urgent: UrgentStatements;

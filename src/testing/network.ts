@@ -6,6 +6,7 @@ import { encodeKey } from '../cose/key.ts';
 import type { Clock } from '../clock.ts';
 import { openDevice, provisionDevice, type Device, type DeviceOptions } from '../device/device.ts';
 import type { StaleInstall } from '../device/provision.ts';
+import type { SlotLayout } from '../device/slot-state.ts';
 import type { Fields, Logger } from '../logger.ts';
 import { createClient, type Client } from '../net/client.ts';
 import { readNodeConfig, readNodeKeys, type NodeConfig, type NodeKeys } from '../node/config.ts';
@@ -134,6 +135,7 @@ export class TestNetwork implements AsyncDisposable {
     const node = await startNode(this.config(name), this.keys(name), {
       clock: this.clock,
       logger: this.#logger(name),
+      programs: { named: process.env['FIRMAMENT_COMETBFT'], path: process.env['PATH'] },
       ...(this.#receiptWaitMs !== undefined && { receiptWaitMs: this.#receiptWaitMs }),
       ...options,
     });
@@ -190,6 +192,7 @@ export class TestNetwork implements AsyncDisposable {
   device(
     lines: readonly { readonly line: Line; readonly anchor: Parameters<typeof encodeKey>[0] }[],
     staleInstall: StaleInstall = 'consent',
+    slots: SlotLayout = 'ab',
   ): TestDevice {
     const folder = join(this.folder, `device-${++this.#devices}`);
     const [first] = lines;
@@ -203,6 +206,7 @@ export class TestNetwork implements AsyncDisposable {
       root: this.root.bytes,
       floor: this.clock(),
       staleInstall,
+      slots,
     });
     return {
       folder,
