@@ -15,6 +15,7 @@ import type { Follower } from './follower.ts';
 import type { Offers, StoredOffer } from './offers.ts';
 import { decide, withdraws, type WaitReason } from './policy.ts';
 import { prospectOf, type Candidate, type Prospect } from './prospect.ts';
+import { ReviewMemo } from './review-memo.ts';
 import type { Releases, StoredRelease } from './releases.ts';
 
 export interface CampaignParts {
@@ -41,13 +42,16 @@ export interface Outlook {
   readonly wait: WaitReason | 'stale' | 'download' | null;
 }
 
-/** Devices between two turns of the event loop, and in one commit. */
-const AT_ONCE = 50;
+/** Devices between two turns of the event loop, and in one commit: a sync of a slow disk costs more than they do. */
+const AT_ONCE = 200;
 
 export class Campaign {
   readonly #parts: CampaignParts;
   /** Devices whose offer changed since the last commit. */
   readonly #changed = new Set<string>();
+  #memo: ReviewMemo;
+  /** For listings: of this turn, and of no look that decides. */
+  #listing: ReviewMemo | undefined;
   #pass: Promise<void> | undefined;
   #wanted = false;
   /** An attempt ended in a group that goes by phases. */
@@ -55,6 +59,7 @@ export class Campaign {
 
   constructor(parts: CampaignParts) {
     this.#parts = parts;
+    this.#memo = new ReviewMemo(parts);
   }
 
   /** Looks at every device; resolves after a look that began later than this call. */
@@ -100,6 +105,8 @@ export class Campaign {
 
   // Offers are on disk before anybody hears of them.
   #commit(work: () => void): void {
+    this.#memo = new ReviewMemo(this.#parts);
+    this.#listing = undefined;
     transaction(this.#parts.database, work);
     if (this.#resume) this.reviewSoon();
     this.#resume = false;
@@ -114,16 +121,18 @@ export class Campaign {
     const device = devices.get(id);
     // What a device runs decides what it may get: one that has not said it yet waits.
     if (device?.status !== 'active' || !device.known) return;
-    const prospect = prospectOf(this.#parts, device);
+    const prospect = this.#prospect(device);
     const { candidate } = prospect;
     const outlook = candidate && this.#outlook(device, candidate, asked);
     const open = this.#stillOpen(device, prospect, outlook);
     if (!candidate || !outlook) return;
     if (open?.digest === candidate.release.digest) {
+      // It was offered, and its image is gone since.
+      if (!candidate.release.stored) downloads.want(candidate.release);
       if (asked) this.#changed.add(id);
       return;
     }
-    if (outlook.wait === 'download') downloads.want(candidate.release, candidate.follower);
+    if (outlook.wait === 'download') downloads.want(candidate.release);
     else if (outlook.wait === null)
       this.#offer(device, candidate.release, asked ? 'self' : 'force');
   }
@@ -156,22 +165,32 @@ export class Campaign {
 
   /** What stands between a device and the release that it could have; undefined when there is none. */
   outlook(device: RegisteredDevice): Outlook | 'no way' | undefined {
-    const { candidate, noWay } = prospectOf(this.#parts, device);
+    this.#memo = this.#listing ??= this.#memoOfTurn();
+    const { candidate, noWay } = this.#prospect(device);
     if (!candidate) return noWay ? 'no way' : undefined;
     return this.#outlook(device, candidate, false);
   }
 
+  #memoOfTurn(): ReviewMemo {
+    setImmediate(() => (this.#listing = undefined));
+    return new ReviewMemo(this.#parts);
+  }
+
+  #prospect(device: RegisteredDevice): Prospect {
+    return prospectOf({ followers: this.#parts.followers, releases: this.#memo }, device);
+  }
+
   #outlook(device: RegisteredDevice, { release, judged }: Candidate, asked: boolean): Outlook {
-    const { decisions, offers, releases, staleInstall, clock, hour } = this.#parts;
+    const { decisions, offers, staleInstall, clock, hour } = this.#parts;
     const { digest } = release;
-    const line = releases.line(release.line);
+    const line = this.#memo.line(release.line);
     // For a stale proof (T18) and a new owner (T02) a word said for every release is too old a word.
     const toThis = decisions.standsFor('consent', device.id, digest);
     const stale = judged.freshness.kind === 'stale';
     if (stale && (staleInstall === 'never' || (staleInstall === 'consent' && !toThis)))
       return { release, wait: 'stale' };
     const decision = decide({
-      policy: decisions.policy(device.group),
+      policy: this.#memo.policy(device.group),
       release,
       newOwner: line !== undefined && line.owner !== line.agreedOwner && !toThis,
       consent: decisions.stands('consent', device.id, digest),
@@ -181,7 +200,7 @@ export class Campaign {
       now: clock(),
       hour: hour(),
       battery: device.battery,
-      progress: offers.progress(digest, device.group),
+      progress: this.#memo.progress(digest, device.group),
       attempts: offers.failures(device.id, digest),
       asked,
     });
@@ -195,6 +214,7 @@ export class Campaign {
     const about = { device: device.id, line, digest };
     events.add({ step: 'compatible', ...about, detail: `${device.model} ${device.hardware}` });
     const offer = offers.make(device.id, digest, mode);
+    this.#memo.offered(offer, device.group);
     events.add({ step: 'offer', ...about, detail: `${mode}, attempt ${offer.attempt}` });
     this.#changed.add(device.id);
   }
@@ -232,6 +252,7 @@ export class Campaign {
     const { events, devices, decisions } = this.#parts;
     events.add({ step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
     this.#changed.add(device);
+    if (state !== 'cancelled') this.#memo.ended();
     const group = devices.get(device)?.group;
     // Others may wait for this success.
     if (group !== undefined && decisions.policy(group).phase) this.#resume = true;
