@@ -14,6 +14,7 @@ import type { FollowedByOwner, NetworkConfig } from './config-lines.ts';
 import type { Events } from './events.ts';
 import type { GatewayFaultPoint } from './fault.ts';
 import type { PolicyChanges } from './policy-changes.ts';
+import { fetchHistory, hasHistory } from './policy-history.ts';
 import { inOrderOf } from './line-order.ts';
 import { takeReleases } from './offered-release.ts';
 import type { Releases } from './releases.ts';
@@ -21,10 +22,12 @@ import type { Releases } from './releases.ts';
 export interface FollowerParts {
   readonly network: NetworkConfig;
   readonly releases: Releases;
-  readonly policyChanges: Pick<PolicyChanges, 'save'>;
+  readonly policyChanges: Pick<PolicyChanges, 'save' | 'has'>;
   readonly events: Events;
   /** The nodes to ask under a root. */
   readonly nodes: (root: Root) => readonly NodeAccess[];
+  /** The genesis as the node of this name gives it. */
+  readonly genesis: (root: Root, node: string) => Promise<Uint8Array>;
   readonly staleInstall: Provision['staleInstall'];
   readonly clock: Clock;
   readonly faultPoint?: GatewayFaultPoint | undefined;
@@ -47,6 +50,11 @@ export class Follower {
   #root: Root;
   #state: TrustState;
   #turn = 0;
+  /** Who is asked first in the next round. */
+  #preferred: string | undefined;
+  #first: string | undefined;
+  /** The root whose policy changes are all kept. */
+  #historyOf: Root | undefined;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -87,6 +95,8 @@ export class Follower {
   async poll(): Promise<void> {
     const down = new Set<string>();
     this.#turn++;
+    this.#first = this.#preferred;
+    this.#preferred = undefined;
     for (const position of this.lines.keys()) {
       try {
         await this.#pollLine(position, down);
@@ -95,6 +105,30 @@ export class Follower {
         const code = codeOf(error);
         if (!code || code.startsWith('DATABASE_')) throw error;
         this.#event('refused', position, code);
+      }
+    }
+    await this.#completeHistory(down);
+  }
+
+  // T08: for devices that pin an older root than the owner gave us.
+  async #completeHistory(down: ReadonlySet<string>): Promise<void> {
+    const { policyChanges, events, genesis } = this.#parts;
+    const root = this.#root;
+    if (this.#historyOf === root || hasHistory(policyChanges, root)) {
+      this.#historyOf = root;
+      return;
+    }
+    for (const node of this.#order(0)) {
+      if (down.has(node.name)) continue;
+      try {
+        const { name } = node;
+        const policies = (from: number): Promise<readonly Uint8Array[]> => node.policies(from);
+        const source = { name, policies, genesis: () => genesis(root, name) };
+        await fetchHistory(policyChanges, root, source);
+        events.add({ step: 'node', detail: `policies up to ${root.policy.version} from ${name}` });
+        return;
+      } catch (error) {
+        this.#note(node, 0, error);
       }
     }
   }
@@ -209,9 +243,27 @@ export class Follower {
     const nodes = this.#parts.nodes(this.#root);
     const now = this.#parts.clock();
     const from = (this.#turn + position) % Math.max(1, nodes.length);
-    const aside = (node: NodeAccess): number =>
-      Number((this.#asideUntil.get(node.name) ?? 0) > now);
-    return [...nodes.slice(from), ...nodes.slice(0, from)].toSorted((a, b) => aside(a) - aside(b));
+    const rank = ({ name }: NodeAccess): number => {
+      if ((this.#asideUntil.get(name) ?? 0) > now) return 2;
+      return name === this.#first ? 0 : 1;
+    };
+    return [...nodes.slice(from), ...nodes.slice(0, from)].toSorted((a, b) => rank(a) - rank(b));
+  }
+
+  /** The next round asks this node first: it said that something changed. */
+  prefer(name: string): void {
+    this.#preferred = name;
+  }
+
+  /** Sizes of the heads of the last accepted proofs, by line; 0 before the first. */
+  headSizes(): readonly number[] {
+    return this.lines.map((_, position) => this.#proven[position]?.head.size ?? 0);
+  }
+
+  /** A text that changes when some line's newest release does. */
+  newest(): string {
+    const digests = this.#proven.map((proven) => proven?.value.newest?.digest);
+    return digests.map((digest) => (digest ? hex(digest) : '-')).join(' ');
   }
 
   /** Nodes for images, in the order of trust. */

@@ -27,6 +27,14 @@ export class PolicyChanges {
     });
   }
 
+  /** `network`: its id, hex. */
+  has(network: string, version: number): boolean {
+    const row = this.#database
+      .prepare('SELECT 1 FROM policy_change WHERE network = ? AND version = ?')
+      .get(network, version);
+    return row !== undefined;
+  }
+
   /** Without a gap from a version on, as many as one answer carries. `network`: its id, hex. */
   from(network: string, version: number): readonly Uint8Array[] {
     const rows = this.#database

@@ -10,6 +10,7 @@ import {
   releasePath,
   REPORT_MEDIA,
 } from '../api/retrieval.ts';
+import { fail } from '../errors.ts';
 import type { Client } from '../net/client.ts';
 import type { Line } from '../registry/line.ts';
 import { lineText } from '../registry/line.ts';
@@ -34,6 +35,7 @@ export interface NodeAccess {
 }
 
 const ANSWER_MS = 15_000;
+const MAX_GENESIS = 1 << 20;
 
 /** The retrieval nodes of the root's policy; `only` narrows them by name. */
 export function retrievalNodes(
@@ -45,6 +47,17 @@ export function retrievalNodes(
   return nodesOf(root.policy)
     .filter(({ name, node }) => node.roles.includes('retrieval') && (!only || only.includes(name)))
     .map(({ name, node }) => nodeAccess({ name, url: node.url }, client, deviceName));
+}
+
+/** The genesis as a node of the root's policy gives it; its hash is the network's id. Errors: NET_*. */
+export async function genesisFrom(root: Root, name: string, client: Client): Promise<Uint8Array> {
+  const named = nodesOf(root.policy).find((node) => node.name === name) ?? fail('NET_UNREACHABLE');
+  const { body } = await client.request({
+    url: `${named.node.url}/v1/genesis`,
+    maxBytes: MAX_GENESIS,
+    timeoutMs: ANSWER_MS,
+  });
+  return body;
 }
 
 /** Whoever answers as a node does: a node, or a gateway. `url` without a path; `network`: its id, for one that knows several. */

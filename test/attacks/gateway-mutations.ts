@@ -1,19 +1,18 @@
-/** Mutations of a gateway's core: reports of devices (T25), and URLs that an author wrote (T30). */
+/** Mutations of a gateway's core: policies before its root (T08), reports of devices (T25), URLs that an author wrote (T30). */
+import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
-
-function mutations(
-  rule: string,
-  file: string,
-  test: string,
-  pairs: readonly (readonly [find: string, replace: string])[],
-): readonly Mutation[] {
-  return pairs.map(([find, replace]) => ({ rule, file, find, replace, tests: [test] }));
-}
 
 const T25 = 'test/attacks/T25-reports.test.ts';
 const T30 = 'test/attacks/T30-author-urls.test.ts';
 
 export const GATEWAY_MUTATIONS: readonly Mutation[] = [
+  ...mutations('T08', 'src/gateway/policy-history.ts', 'src/gateway/policy-history.test.ts', [
+    [
+      "check(equal(genesis.networkId, networkId), 'TRUST_POLICY_CHAIN_INVALID', 'another genesis');",
+      '',
+    ],
+    ['equal(known.hash, root.hash)', 'true'],
+  ]),
   ...mutations('T25', 'src/gateway/inbox.ts', T25, [
     ["check(parts.devices.get(device)?.status === 'active', 'GATEWAY_DEVICE_UNKNOWN');", ''],
     ['hex(digest) === offer.digest', 'true'],
