@@ -17,13 +17,15 @@ export interface BlockSource {
 }
 
 export interface LedgerStatus {
-  readonly engine: 'local';
+  readonly engine: 'local' | 'cometbft';
   /** Whether this node orders. */
   readonly orders: boolean;
   readonly head: Head;
   readonly halted: Halt | undefined;
   /** Statements that wait to be ordered here. */
   readonly queued: number;
+  /** What is wrong with the engine, in words; not there while nothing is. */
+  readonly fault?: string;
 }
 
 export interface Ledger extends BlockSource, AsyncDisposable {
@@ -31,7 +33,8 @@ export interface Ledger extends BlockSource, AsyncDisposable {
    * Orders a group of statements together in one block, or none of them. Resolves once the block is on
    * disk at the orderer: not yet a receipt (T12). A statement that is on the ledger already is answered
    * with its first place. Rejects with the code of the first refused statement, LEDGER_BUSY,
-   * LEDGER_GROUP_INVALID, LEDGER_HALTED or LEDGER_CLOSED.
+   * LEDGER_GROUP_INVALID, LEDGER_HALTED or LEDGER_CLOSED; with LEDGER_UNORDERED when this node keeps it on disk and
+   * goes on putting it forward.
    */
   submit(group: readonly Transaction[]): Promise<readonly Placement[]>;
   status(): LedgerStatus;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { codeOf } from '../../errors.ts';
 import { frame, FrameReader, MAX_FRAME } from './framing.ts';
 

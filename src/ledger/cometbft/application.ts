@@ -1,0 +1,228 @@
+/**
+ * The ABCI application: each member's replica, driven by the engine's blocks (docs/spec/cometbft-engine.md). Answers
+ * depend on the engine's blocks and the replica alone wherever the members have to agree.
+ */
+import { hex } from '../../bytes.ts';
+import { check, fail, type FirmamentError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import {
+  ResponseProcessProposal_ProposalStatus as ProposalStatus,
+  ResponseVerifyVoteExtension_VerifyStatus as VerifyStatus,
+  type RequestCheckTx,
+  type RequestFinalizeBlock,
+  type RequestInitChain,
+  type RequestPrepareProposal,
+  type RequestQuery,
+  type ResponseFinalizeBlock,
+} from '../../proto/tendermint/abci/types_pb.js';
+import { policyInForce } from '../../registry/state.ts';
+import { appHashOfHead, consortiumInForce } from '../proven-ledger.ts';
+import { refusal } from '../refusal.ts';
+import type { Outcome, Replica } from '../replica.ts';
+import type { Head } from '../close-block.ts';
+import { UrgentShares } from '../urgent-shares.ts';
+import type { Answer, Call } from './abci-server.ts';
+import { ACCEPTED, blockAnswer, KNOWN, REFUSED } from './block-answer.ts';
+import type { ChainStart } from './chain-start.ts';
+import { isAcceptable, prepared } from './proposal.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { ParsedTransaction, TransactionCache } from './transaction-cache.ts';
+
+/** A block of the engine that is on this node's disk. */
+export interface CommittedBlock {
+  /** The engine's height, and its header's time in POSIX seconds. */
+  readonly height: number;
+  readonly time: number;
+  /** Our block's; null when it made none. */
+  readonly head: Head | null;
+  /** What became of each transaction, by its id. */
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+}
+
+export interface ApplicationOptions {
+  readonly replica: Replica;
+  readonly start: ChainStart;
+  readonly cache: TransactionCache;
+  readonly snapshots: Snapshots;
+  readonly logger: Logger;
+  readonly onCommit: (block: CommittedBlock) => void;
+  /** The rules refuse a transaction that the engine brought. */
+  readonly onRefused: (id: string, refused: FirmamentError) => void;
+}
+
+interface Finalized {
+  readonly block: CommittedBlock;
+  /** What goes against its signers' urgent shares once it is committed. */
+  readonly ordered: readonly ParsedTransaction[];
+}
+
+const NO_SUCH_PATH = 3;
+
+export class Application {
+  readonly #options: ApplicationOptions;
+  readonly #shares = new UrgentShares();
+  /** Set from FinalizeBlock to Commit. */
+  #finalized: Finalized | undefined;
+
+  constructor(options: ApplicationOptions) {
+    this.#options = options;
+  }
+
+  /** Before an engine connects: what was decided and not committed is dropped. */
+  abandon(): void {
+    this.#finalized = undefined;
+    this.#options.replica.abandonDecided();
+  }
+
+  /** The engine's height that this replica stands at. */
+  position(): number {
+    const { replica, start } = this.#options;
+    return replica.enginePosition(start.chain)?.height ?? 0;
+  }
+
+  answer(call: Call): Answer | Promise<Answer> {
+    switch (call.case) {
+      case 'echo':
+        return { case: 'echo', value: { message: call.value.message } };
+      case 'flush':
+        return { case: 'flush', value: {} };
+      case 'info':
+        return this.#info();
+      case 'initChain':
+        return this.#initChain(call.value);
+      case 'query':
+        return this.#query(call.value);
+      case 'checkTx':
+        return this.#checkTx(call.value);
+      case 'prepareProposal':
+        return this.#prepareProposal(call.value);
+      case 'processProposal':
+        return {
+          case: 'processProposal',
+          value: {
+            status: isAcceptable(call.value.txs, this.#options.cache)
+              ? ProposalStatus.ACCEPT
+              : ProposalStatus.REJECT,
+          },
+        };
+      case 'extendVote':
+        return { case: 'extendVote', value: {} };
+      case 'verifyVoteExtension': {
+        const none = call.value.voteExtension.length === 0;
+        const status = none ? VerifyStatus.ACCEPT : VerifyStatus.REJECT;
+        return { case: 'verifyVoteExtension', value: { status } };
+      }
+      case 'finalizeBlock':
+        return { case: 'finalizeBlock', value: this.#finalizeBlock(call.value) };
+      case 'commit':
+        return this.#commit();
+      case 'listSnapshots':
+      case 'offerSnapshot':
+      case 'loadSnapshotChunk':
+      case 'applySnapshotChunk':
+        return this.#options.snapshots.answer(call);
+      case 'insertTx':
+      case 'reapTxs':
+      case undefined:
+      // Only with a mempool of the application's own.
+      default:
+        return fail('ENGINE_FRAME_INVALID', `no such call: ${String(call.case)}`);
+    }
+  }
+
+  #info(): Answer {
+    const { replica, start } = this.#options;
+    const position = replica.enginePosition(start.chain);
+    return {
+      case: 'info',
+      value: {
+        data: 'firmament',
+        version: '1',
+        appVersion: 1n,
+        lastBlockHeight: BigInt(position?.height ?? 0),
+        lastBlockAppHash: position ? appHashOfHead(position.head) : start.appHash,
+      },
+    };
+  }
+
+  #initChain({ chainId, initialHeight }: RequestInitChain): Answer {
+    const { start } = this.#options;
+    check(chainId === start.chainId && initialHeight === 1n, 'ENGINE_HOME_FOREIGN');
+    return { case: 'initChain', value: { appHash: start.appHash } };
+  }
+
+  // Only members connect; CometBFT asks about each peer when it has filter_peers set.
+  #query({ path }: RequestQuery): Answer {
+    const [, id] = /^\/p2p\/filter\/id\/([0-9a-f]{40})$/.exec(path) ?? [];
+    if (id !== undefined) {
+      const { members } = consortiumInForce(this.#options.replica);
+      const member = members.some(({ peer }) => hex(peer) === id);
+      if (!member) this.#options.logger.warn('a peer that is no member was refused', { id });
+      return { case: 'query', value: { code: member ? ACCEPTED : REFUSED } };
+    }
+    // Addresses change and are not authenticated: the id behind one is asked about next.
+    const isAddress = /^\/p2p\/filter\/addr\/[^/]+$/.test(path);
+    return { case: 'query', value: { code: isAddress ? ACCEPTED : NO_SUCH_PATH } };
+  }
+
+  #checkTx({ tx }: RequestCheckTx): Answer {
+    const { cache, replica, onRefused } = this.#options;
+    const parsed = cache.parsedOrNone(tx);
+    if (!parsed) return checked(REFUSED, 'ENGINE_TRANSACTION');
+    if (this.#isKnown(parsed)) return checked(KNOWN, '');
+    const refused = refusal(replica, parsed.group);
+    if (!refused) return checked(ACCEPTED, '');
+    onRefused(parsed.id, refused);
+    return checked(REFUSED, refused.code);
+  }
+
+  #isKnown({ group }: ParsedTransaction): boolean {
+    return group.every(({ statement }) => this.#options.replica.find(statement.signingDigest));
+  }
+
+  #prepareProposal({ txs, maxTxBytes, time }: RequestPrepareProposal): Answer {
+    const { cache, replica } = this.#options;
+    const since = Number(time?.seconds ?? 0n) - policyInForce(replica.view()).policy.maxHold;
+    const taken = prepared(txs, {
+      cache,
+      maxBytes: Number(maxTxBytes),
+      goesFirst: ({ group }) => this.#shares.goesFirst(group, since),
+    });
+    return { case: 'prepareProposal', value: { txs: [...taken] } };
+  }
+
+  #finalizeBlock(request: RequestFinalizeBlock): ResponseFinalizeBlock {
+    const { replica, cache } = this.#options;
+    const height = Number(request.height);
+    const position = this.position();
+    check(height === position + 1, 'ENGINE_HEIGHT', undefined, { height, position });
+    const time = Number(request.time?.seconds ?? 0n);
+    const parsed = request.txs.map((tx) => cache.parsedOrNone(tx));
+    const decision = replica.decide(
+      parsed.filter((each) => each !== undefined).map(({ group }) => group),
+      time,
+    );
+    const { answer, outcomes, ordered } = blockAnswer(parsed, decision);
+    this.#finalized = {
+      block: { height, time, head: decision.head, outcomes },
+      ordered,
+    };
+    return answer;
+  }
+
+  #commit(): Answer {
+    const { replica, start, onCommit } = this.#options;
+    const answer: Answer = { case: 'commit', value: { retainHeight: 0n } };
+    if (!this.#finalized) return fail('ENGINE_HEIGHT', 'nothing to commit');
+    const { block, ordered } = this.#finalized;
+    replica.commitDecided({ chain: start.chain, height: block.height });
+    this.#finalized = undefined;
+    for (const { group } of ordered) this.#shares.count(group, block.time);
+    onCommit(block);
+    return answer;
+  }
+}
+
+function checked(code: number, log: string): Answer {
+  return { case: 'checkTx', value: { code, log } };
+}
