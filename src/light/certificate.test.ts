@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { sha256 } from '#crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { concat, utf8 } from '../bytes.ts';
@@ -31,7 +31,7 @@ function refused(bytes: Uint8Array): void {
 test('what a head is called in a header', () => {
   const head = { size: 5, root: new Uint8Array(32).fill(1), stateRoot: new Uint8Array(32).fill(2) };
   // CBOR [5, 32 bytes, 32 bytes], written out.
-  const cbor = Uint8Array.fromHex(`8305${`5820${'01'.repeat(32)}`}${`5820${'02'.repeat(32)}`}`);
+  const cbor = Uint8Array.fromHex(`83055820${'01'.repeat(32)}5820${'02'.repeat(32)}`);
   assert.deepEqual(appHash(head), sha256(concat(utf8('firmament/app/v1'), cbor)));
 });
 
@@ -183,7 +183,7 @@ suite('answers of an RPC', () => {
   const { commit, validators } = blocks[9] as (typeof blocks)[number];
 
   /** Every value of a JSON document, with the document that has another in its place. */
-  function* replaced(value: unknown, by: unknown): Generator<unknown> {
+  function* replaced(value: unknown, by: unknown): Generator {
     yield by;
     if (Array.isArray(value))
       for (const [index, each] of value.entries())

@@ -1,7 +1,8 @@
 /** T31: what claims to be a commit of CometBFT's validators and is none. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { sign } from '#crypto';
+import { hash, sign, verify } from '#crypto';
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { toBinary } from '@bufbuild/protobuf';
 import { CanonicalVoteSchema } from '../../src/proto/tendermint/types/canonical_pb.js';
 import { SignedMsgType } from '../../src/proto/tendermint/types/types_pb.js';
@@ -187,6 +188,25 @@ const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 function littleEndian(bytes: Uint8Array): bigint {
   return BigInt(`0x${bytes.toReversed().toHex()}`);
 }
+
+test('a vote that only ZIP-215 accepts counts, as CometBFT counted it', () => {
+  // R with a point of small order added: 8 S B = 8 R + 8 k A holds, S B = R + k A does not.
+  const { key } = signerAt(0);
+  const { pointBytes: publicBytes, scalar } = ed25519.utils.getExtendedPublicKey(key.secret);
+  const nonce = 12345n;
+  const torsion = ed25519.Point.fromHex(SMALL_ORDER);
+  const r = ed25519.Point.BASE.multiply(nonce).add(torsion).toBytes();
+  const message = voteSignBytes(GOOD.commit, vote(0).time, CHAIN);
+  const k = littleEndian(hash('SHA-512', concat(r, publicBytes, message)));
+  const s = (nonce + (k % ORDER) * scalar) % ORDER;
+  const bytes = Uint8Array.fromHex(s.toString(16).padStart(64, '0')).toReversed();
+  const forged = { ...vote(0), signature: concat(r, bytes) };
+  assert.equal(verify(key.publicKey, message, forged.signature), false);
+  verifyCommit(withVotes({ 0: forged }), SET, CHAIN);
+});
+
+/** A point of order 8. */
+const SMALL_ORDER = 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a';
 
 suite('votes of others', () => {
   test('one vote at two places', () => {

@@ -5,6 +5,7 @@ import { GATEWAY_EDGE_MUTATIONS } from './gateway-edge-mutations.ts';
 import { GATEWAY_MUTATIONS } from './gateway-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
+import { LIGHT_MUTATIONS } from './light-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
 import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
@@ -46,6 +47,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...GATEWAY_EDGE_MUTATIONS,
   ...GATEWAY_MUTATIONS,
   ...LEDGER_MUTATIONS,
+  ...LIGHT_MUTATIONS,
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...PSK_MUTATIONS,
