@@ -1,8 +1,9 @@
-/** Mutations of a gateway's core: policies before its root (T08), reports of devices (T25), URLs that an author wrote (T30). */
+/** Mutations of a gateway's core: policies before its root (T08), reports (T25), announcements (T28), URLs that an author wrote (T30). */
 import { mutations } from './mutation-list.ts';
 import type { Mutation } from './mutations.ts';
 
 const T25 = 'test/attacks/T25-reports.test.ts';
+const T28 = 'test/attacks/T28-announcement.test.ts';
 const T30 = 'test/attacks/T30-author-urls.test.ts';
 
 export const GATEWAY_MUTATIONS: readonly Mutation[] = [
@@ -25,6 +26,21 @@ export const GATEWAY_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutations('T25', 'src/gateway/devices.ts', T25, [
     ['WHERE id = ? AND report_counter < ?', 'WHERE id = ? AND 0 < ?'],
+  ]),
+  ...mutations('T28', 'src/gateway/campaign.ts', T28, [
+    ["wait: release.stored ? null : 'download'", 'wait: null'],
+  ]),
+  ...mutations('T28', 'src/reader/download.ts', T28, [
+    ['if (part.digest() === sha256) {', 'if (part.digest()) {'],
+  ]),
+  ...mutations('T28', 'src/trust/accept.ts', T28, [
+    ['  checkHead(state.head, proven);\n', ''],
+    [
+      `  check(asked, 'TRUST_NOT_NEWEST', 'another release than the one asked for');
+  const as = offeredAs(proven.value, release.digest);
+  check(as !== undefined, 'TRUST_NOT_NEWEST', undefined, { sequence });`,
+      '  const as = offeredAs(proven.value, release.digest);',
+    ],
   ]),
   ...mutations('T30', 'src/net/public-fetch.ts', T30, [
     ['allowPrivate || addresses.every(isPublic)', 'true'],
