@@ -27,6 +27,14 @@ export const SERVICE_CODES = {
     'the engine repeats other blocks than those this ledger was made of: its folder belongs to another ledger',
   LEDGER_CERTIFICATE:
     'a block of the consortium engine without the certificate that proves it, or with that of another block',
+  // snapshots
+  SNAPSHOT_MALFORMED: 'bytes that are no snapshot of the documented shape, or beyond its bounds',
+  SNAPSHOT_MISMATCH:
+    'a snapshot whose rows do not lead to the head that the validators certified: nothing of it is kept',
+  SNAPSHOT_INCOMPLETE: 'a snapshot that ends before its last row',
+  SNAPSHOT_FOREIGN: 'a snapshot of another network',
+  SNAPSHOT_FORK: 'a snapshot of a history other than the one here, or one that is not further on',
+  SNAPSHOT_UNREADY: 'no snapshot can be made now: the engine has not caught up with this ledger',
   LEDGER_UNORDERED:
     'taken and kept on disk, not ordered yet: it is put forward again until it is ordered or refused',
   LEDGER_TIME_AHEAD:

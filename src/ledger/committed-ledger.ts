@@ -79,6 +79,19 @@ export class CommittedLedger {
       this.#recent.delete(this.#recent.keys().next().value as number);
   }
 
+  /** After other rows took the place of all that were here. */
+  protected reload(): void {
+    this.records.clear();
+    this.#recent.clear();
+    this.newest = newestHead(this.database) ?? fail('DATABASE_UNUSABLE', 'no genesis');
+    this.prunedTo = Number(getMeta(this.database, 'pruned') ?? 0);
+  }
+
+  /** Copies the whole database into a new file, as it is at the end of the copying; reads and commits go on meanwhile. */
+  copyTo(path: string): Promise<void> {
+    return this.database.copyTo(path);
+  }
+
   /** The newest committed head. */
   head(): Head {
     return this.newest;

@@ -6,6 +6,7 @@ import { consortiumOf, validatorUpdates, type Vote } from '../registry/orderer.t
 import { policyInForce } from '../registry/state.ts';
 import type { Transaction } from '../registry/statement.ts';
 import { runGroups, type BlockRun, type Place, type RunContext } from './block-run.ts';
+import { adoptRows } from './adopt-rows.ts';
 import * as tables from './block-tables.ts';
 import { closeBlock, writeBlock, writeHead, type Closed, type Head } from './close-block.ts';
 import type { Placement } from './committed-ledger.ts';
@@ -84,6 +85,20 @@ export abstract class DecidingLedger extends ProvenLedger {
   forgetEngine(): void {
     this.abandonDecided();
     transaction(this.database, () => forgetPosition(this.database));
+  }
+
+  /**
+   * Goes on from a restored snapshot in the file at `path` (SnapshotImport), of after the engine's block
+   * `engineHeight`. Errors: SNAPSHOT_FORK, LEDGER_HALTED, DATABASE_*.
+   */
+  adopt(path: string, engineHeight: number): Head {
+    this.checkRunning();
+    this.abandonDecided();
+    adoptRows(this.database, path, engineHeight);
+    this.reload();
+    this.#prunedOnDisk = this.prunedTo;
+    this.advance(this.newest);
+    return this.newest;
   }
 
   #before(chain: number): Head {

@@ -191,6 +191,12 @@ export class ProvenLedger extends CommittedLedger {
     this.#announce();
   }
 
+  protected override reload(): void {
+    super.reload();
+    this.#lastCertificate = lastCertified(this.database);
+    this.#start = undefined;
+  }
+
   #announce(): void {
     const head = this.certified();
     if (head.height <= this.#announced) return;

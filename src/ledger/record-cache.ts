@@ -23,6 +23,10 @@ export class RecordCache {
     this.#records.set(name, value);
   }
 
+  clear(): void {
+    this.#records.clear();
+  }
+
   /** After a commit: what the block wrote. */
   update(written: ReadonlyMap<string, Uint8Array>): void {
     for (const [name, value] of written) this.keep(name, value);
