@@ -227,6 +227,19 @@ suite('answers of an RPC', () => {
           }
     assert.deepEqual([...outcomes].toSorted(), ['COMMIT_MALFORMED', 'read']);
   });
+  test('an absent vote has no contents', () => {
+    const signed = commit['signed_header'] as Json;
+    const votes = (signed['commit'] as Json)['signatures'] as readonly Json[];
+    const { validator_address, timestamp, signature } = votes[0] as Json;
+    for (const contents of [{ validator_address }, { timestamp }, { signature }]) {
+      const changed = votes.map((vote) =>
+        vote['block_id_flag'] === 1 ? { ...vote, ...contents } : vote,
+      );
+      const own = { ...(signed['commit'] as Json), signatures: changed };
+      const document = { signed_header: { ...signed, commit: own } };
+      assert.throws(() => certificateFromRpc(document), malformed);
+    }
+  });
   test('times keep their nanoseconds', () => {
     const at = (time: string): unknown => {
       const header = (commit['signed_header'] as Json)['header'] as Json;

@@ -1,7 +1,7 @@
 /** T31: what claims to be a commit of CometBFT's validators and is none. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { hash, sign, verify } from '#crypto';
+import { hash, privateKey, sign, verify } from '#crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { toBinary } from '@bufbuild/protobuf';
 import { CanonicalVoteSchema } from '../../src/proto/tendermint/types/canonical_pb.js';
@@ -288,7 +288,7 @@ suite('other validators', () => {
       change(0, { power: 2n ** 64n + 10n }),
       [...SET, ...SET.slice(0, 1)],
       [...SET, ...validatorsOf([{ ...(FOUR[0] as Signer), power: 5n }])],
-      change(0, { key: { curve: 'P-256', bytes: new Uint8Array(64) } }),
+      change(0, { key: privateKey('P-256', new Uint8Array(32).fill(1)).publicKey }),
       change(0, { key: { curve: 'Ed25519', bytes: new Uint8Array(31) } }),
       change(0, { key: { curve: 'Ed25519', bytes: new Uint8Array(32) } }),
       change(0, { key: { curve: 'Ed25519', bytes: new Uint8Array(32).with(0, 1) } }),

@@ -149,6 +149,9 @@ suite('time and order', () => {
   test('not above in height', () => {
     refused(3, block(3), 'LIGHT_ORDER');
     refused(3, block(2), 'LIGHT_ORDER');
+    // All of its validators sign another header of the same height, or of one below, with a later time.
+    refused(3, blockOf({ ...planAt(3), time: START + 50 }), 'LIGHT_ORDER');
+    refused(3, blockOf({ ...planAt(2), time: START + 50 }), 'LIGHT_ORDER');
   });
 });
 

@@ -72,7 +72,6 @@ export const LIGHT_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutations('T31', 'src/light/light-client.ts', LIGHT, [
     ['block.certificate.header.height === height', 'true'],
-    ["codeOf(error) !== 'LIGHT_TRUST'", 'false'],
   ]),
   ...mutations('T31', 'src/light/certificate.ts', SHAPE, [
     ['bytes.length <= MAX_CERTIFICATE', 'true'],
@@ -81,7 +80,10 @@ export const LIGHT_MUTATIONS: readonly Mutation[] = [
   ...mutations('T31', 'src/light/header.ts', SHAPE, [
     ['hash.length === 0 || hash.length === HASH_LENGTH', 'true'],
     ['version.block === BLOCK_PROTOCOL', 'true'],
-    ['hash.length === HASH_LENGTH, ', 'true, '],
+    [
+      "hash.length === HASH_LENGTH, 'COMMIT_MALFORMED', 'no hash",
+      "true, 'COMMIT_MALFORMED', 'no hash",
+    ],
     ['proposer.length === ADDRESS_LENGTH', 'true'],
   ]),
   ...mutations('T31', 'src/light/commit.ts', SHAPE, [
