@@ -76,12 +76,16 @@ export async function cometNetwork(options: CometNetworkOptions): Promise<CometN
 export class CometNetwork implements AsyncDisposable {
   readonly network: FixtureNetwork;
   readonly nodes: readonly CometNode[];
-  readonly #folder: string;
+  readonly folder: string;
 
   constructor(network: FixtureNetwork, folder: string, nodes: readonly CometNode[]) {
     this.network = network;
-    this.#folder = folder;
+    this.folder = folder;
     this.nodes = nodes;
+  }
+
+  get members(): readonly EngineMember[] {
+    return consortiumOf(this.network.genesis.policy.orderer).members;
   }
 
   async start(): Promise<void> {
@@ -90,7 +94,7 @@ export class CometNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 }
 

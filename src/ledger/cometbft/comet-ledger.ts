@@ -65,11 +65,13 @@ export interface CometLedgerOptions {
  */
 export async function createCometLedger(options: CometLedgerOptions): Promise<CometLedger> {
   const { replica, member, consensusKey, nodeKey, home, binary } = options;
-  const { members } = consortiumInForce(replica);
+  const listed = consortiumInForce(replica).members.find(
+    (each) => memberName(each) === memberName(member),
+  );
   check(
-    members.some((each) => memberName(each) === memberName(member)) &&
-      equal(member.key.bytes, consensusKey.publicKey.bytes) &&
-      equal(member.peer, addressOf(nodeKey.publicKey)),
+    listed !== undefined &&
+      equal(listed.key.bytes, consensusKey.publicKey.bytes) &&
+      equal(listed.peer, addressOf(nodeKey.publicKey)),
     'LEDGER_NOT_ORDERER',
   );
   await checkVersion(binary);

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
 import { check, codeOf, fail, FirmamentError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
-import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
+import { encodeGroup, MAX_GROUP, MAX_STATEMENTS } from '../../registry/group.ts';
 import { isUrgent } from '../../registry/urgent.ts';
-import type { Transaction } from '../../registry/statement.ts';
+import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
 import type { Placement } from '../committed-ledger.ts';
 import type { Outcome, Replica } from '../replica.ts';
 import type { PendingGroups } from './pending.ts';
@@ -77,11 +77,13 @@ export class Submissions {
   async submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
     const { replica, cache } = this.#options;
     check(!this.#closed.signal.aborted, 'LEDGER_CLOSED');
+    checkShape(group);
     const known = placed(replica, group);
     if (known) return known;
     const bytes = encodeGroup(
       group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
     );
+    check(bytes.length <= MAX_GROUP, 'LEDGER_GROUP_INVALID');
     const parsed = cache.keep(bytes, group);
     let submitted = this.#waiting.get(parsed.id);
     if (!submitted) {
@@ -260,6 +262,16 @@ export class Submissions {
     }
     this.#waiting.clear();
   }
+}
+
+// What no member could read is never put forward: nobody would order it, and nobody refuse it.
+function checkShape(group: readonly Transaction[]): void {
+  check(
+    group.length >= 1 &&
+      group.length <= MAX_STATEMENTS &&
+      group.every(({ attachment }) => (attachment?.length ?? 0) <= MAX_ATTACHMENT),
+    'LEDGER_GROUP_INVALID',
+  );
 }
 
 /** Where a group stands that is on the ledger as a whole. */
