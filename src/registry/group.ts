@@ -14,7 +14,7 @@ export interface RawTransaction {
 
 /** Bytes of an encoded group. */
 export const MAX_GROUP = 2 << 20;
-const MAX_STATEMENTS = 16;
+export const MAX_STATEMENTS = 16;
 
 /** The one encoding of a group. */
 export function encodeGroup(group: readonly RawTransaction[]): Uint8Array {

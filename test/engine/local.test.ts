@@ -1,4 +1,5 @@
+import { test } from 'node:test';
 import { startLocalEngine } from '../../src/testing/engine/local-engine.ts';
 import { engineSuite } from '../../src/testing/engine/suite.ts';
 
-engineSuite('the local engine: an orderer and two followers', startLocalEngine);
+test('the local engine: an orderer and two followers', (t) => engineSuite(t, startLocalEngine));

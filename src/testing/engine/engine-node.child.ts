@@ -1,15 +1,18 @@
 /** One node of a test engine: told what it is by its parent, and gone with it. */
+import { createCometLedger } from '../../ledger/cometbft/comet-ledger.ts';
 import { createFollowingLedger } from '../../ledger/follow.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import { createLocalLedger } from '../../ledger/local.ts';
 import type { Placement } from '../../ledger/committed-ledger.ts';
 import type { Replica } from '../../ledger/replica.ts';
 import type { RawTransaction } from '../../registry/group.ts';
+import { consortiumOf, type EngineMember } from '../../registry/orderer.ts';
 import { parseStatement } from '../../registry/statement.ts';
+import type { FixtureNode } from '../fixture.ts';
 import { openedReplica, SILENT } from '../ledger-fixture.ts';
 import { rawGroup } from './engine-node.ts';
 import { ProcessLink } from './process-link.ts';
-import { localNetwork, type Setting } from './setting.ts';
+import { networkOf, type CometSetting, type Setting } from './setting.ts';
 
 let opened: { readonly replica: Replica; readonly ledger: Ledger } | undefined;
 
@@ -37,12 +40,37 @@ const link = new ProcessLink(process, {
 process.on('disconnect', () => process.exit());
 
 async function start(setting: Setting): Promise<typeof opened> {
-  const network = localNetwork(setting.time);
+  const network = networkOf(setting);
   const { replica } = openedReplica(network, setting.database);
-  if (!setting.member) return { replica, ledger: following(replica) };
-  const clock = (): number => Math.floor(Date.now() / 1000);
-  const key = network.orderer.statement;
-  return { replica, ledger: createLocalLedger({ replica, key, clock, logger: SILENT }) };
+  if (setting.orders === undefined) return { replica, ledger: following(replica) };
+  const node = network.nodes[setting.orders] as FixtureNode;
+  const ledger = setting.comet
+    ? await member(replica, node, setting.orders, setting.comet)
+    : createLocalLedger({ replica, key: node.statement, clock, logger: SILENT });
+  return { replica, ledger };
+}
+
+function clock(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function member(
+  replica: Replica,
+  { consensus, p2p }: FixtureNode,
+  at: number,
+  { home, binary }: CometSetting,
+): Promise<Ledger> {
+  return createCometLedger({
+    replica,
+    member: consortiumOf(replica.ordering()).members[at] as EngineMember,
+    consensusKey: consensus,
+    nodeKey: p2p,
+    home,
+    binary,
+    clock,
+    logger: SILENT,
+    againMs: 500,
+  });
 }
 
 function following(replica: Replica): Ledger {

@@ -33,4 +33,6 @@ export interface Engine extends AsyncDisposable {
   readonly nodes: readonly EngineNode[];
   /** How many of the nodes may be dead while the others go on ordering. */
   readonly spare: number;
+  /** Statements of the largest group that it takes. */
+  readonly largestGroup: number;
 }

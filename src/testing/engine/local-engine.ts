@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MAX_TRANSACTIONS } from '../../registry/block.ts';
 import type { Engine } from './engine.ts';
 import { EngineNodeProcess } from './engine-node.ts';
 import { localNetwork } from './setting.ts';
@@ -11,11 +12,10 @@ export async function startLocalEngine(): Promise<Engine> {
   const time = Math.floor(Date.now() / 1000) - 60;
   const network = localNetwork(time);
   const nodes = network.nodes.map((node, i) => {
-    const member = node === network.orderer;
-    const database = join(folder, `${i}.db`);
+    const orders = node === network.orderer ? i : undefined;
     return new EngineNodeProcess(
       node.name,
-      { engine: 'local', time, node: i, member, database },
+      { time, orders, database: join(folder, `${i}.db`) },
       {
         blocks: (from, waitMs) => orderer().blocks(from, waitMs),
         submit: (group) => orderer().submitRaw(group),
@@ -29,6 +29,7 @@ export async function startLocalEngine(): Promise<Engine> {
     network,
     nodes,
     spare: 0,
+    largestGroup: MAX_TRANSACTIONS,
     async [Symbol.asyncDispose]() {
       await Promise.all(nodes.map((node) => node.stop()));
       await rm(folder, { recursive: true, force: true });

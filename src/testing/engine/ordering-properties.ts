@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { declareStatement, registerStatement } from '../../author/statements.ts';
 import type { Placement } from '../../ledger/committed-ledger.ts';
-import { MAX_TRANSACTIONS } from '../../registry/block.ts';
 import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
 import { fixtureAuthor, fixtureLine, fixtureNetwork } from '../fixture.ts';
 import { declaration, registeredAuthor, transactionOf } from '../ledger-fixture.ts';
@@ -11,6 +10,7 @@ import {
   agreed,
   declarations,
   enrolled,
+  knownEverywhere,
   newcomer,
   refusedWith,
   until,
@@ -70,7 +70,7 @@ export const ORDERING: readonly Property[] = [
     name: 'a group stands together, in its own order, in one block',
     async run(engine) {
       const author = await enrolled(engine);
-      const group = declarations(author, 20);
+      const group = declarations(author, 16);
       const places = await nodeAt(engine, 1).submit(group);
       const [first] = places;
       assert.ok(first);
@@ -89,6 +89,7 @@ export const ORDERING: readonly Property[] = [
         all.map(async ({ author, group }, i) => {
           const transactions = [...group];
           const places = [...(await nodeAt(engine, i).submit(group))];
+          await knownEverywhere(engine, group);
           for (const one of declarations(author, EACH)) {
             transactions.push(one);
             places.push(...(await nodeAt(engine, i + transactions.length).submit([one])));
@@ -206,16 +207,16 @@ export const ORDERING: readonly Property[] = [
       const node = nodeAt(engine, 0);
       assert.equal(await refusedWith(node.submit([])), 'LEDGER_GROUP_INVALID');
       const [one] = declarations(author, 1) as [Transaction];
-      const many = Array.from({ length: MAX_TRANSACTIONS + 1 }, () => one);
+      const many = Array.from({ length: engine.largestGroup + 1 }, () => one);
       assert.equal(await refusedWith(node.submit(many)), 'LEDGER_GROUP_INVALID');
       const huge = Array.from({ length: 129 }, () => ({
         ...one,
         attachment: new Uint8Array(MAX_ATTACHMENT),
       }));
       assert.equal(await refusedWith(node.submit(huge)), 'LEDGER_GROUP_INVALID');
-      const largest = declarations(author, MAX_TRANSACTIONS);
+      const largest = declarations(author, engine.largestGroup);
       const places = await node.submit(largest);
-      assert.equal(places.length, MAX_TRANSACTIONS);
+      assert.equal(places.length, engine.largestGroup);
       await standsEverywhere(engine, largest.slice(-1), places.slice(-1));
     },
   },

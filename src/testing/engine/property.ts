@@ -18,10 +18,28 @@ const PATIENCE_MS = 60_000;
 
 let authors = 0;
 
-/** A new author that is on the ledger. */
+/**
+ * Waits until every node has the group: what one node acknowledged, another may not have stored yet, and refuse what
+ * builds upon it.
+ */
+export async function knownEverywhere(
+  engine: Engine,
+  group: readonly Transaction[],
+): Promise<void> {
+  for (const node of engine.nodes)
+    for (const { statement } of group)
+      await until(
+        `a statement at ${node.name}`,
+        () => node.find(statement.signingDigest),
+        (found) => found !== undefined,
+      );
+}
+
+/** A new author that every node knows. */
 export async function enrolled(engine: Engine): Promise<FixtureAuthor> {
   const { author, group } = registeredAuthor(engine.network, `author ${++authors}`);
   await (engine.nodes[0] as EngineNode).submit(group);
+  await knownEverywhere(engine, group);
   return author;
 }
 

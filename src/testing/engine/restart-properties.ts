@@ -12,9 +12,9 @@ import { follower } from './following-properties.ts';
 import { agreed, declarations, enrolled, refusedWith, until, type Property } from './property.ts';
 
 const LANES = 6;
-/** How often each node is killed by itself, and how often all are at once. */
-const ROUNDS = 2;
-const ALL_ROUNDS = 3;
+/** How often one node is killed, each in its turn, and how often all are at once. */
+const KILLS = 6;
+const ALL_KILLS = 2;
 
 interface Acknowledged {
   readonly transaction: Transaction;
@@ -87,22 +87,23 @@ async function nothingLost(
   });
 }
 
-async function underLoad(engine: Engine, harm: (load: Load) => Promise<void>): Promise<void> {
-  const authors = await Promise.all(Array.from({ length: LANES }, () => enrolled(engine)));
-  const before = await agreed(engine);
-  const load = new Load(engine, authors);
-  await until(
-    'the load begins',
-    async () => load.acknowledged.length,
-    (count) => count >= LANES,
-  );
-  await harm(load);
+/** Waits until each lane was acknowledged once more, or another as often. */
+async function goesOn(load: Load): Promise<void> {
   const count = load.acknowledged.length;
   await until(
     'ordering goes on',
     async () => load.acknowledged.length,
     (now) => now >= count + LANES,
   );
+}
+
+async function underLoad(engine: Engine, harm: (load: Load) => Promise<void>): Promise<void> {
+  const authors = await Promise.all(Array.from({ length: LANES }, () => enrolled(engine)));
+  const before = await agreed(engine);
+  const load = new Load(engine, authors);
+  await goesOn(load);
+  await harm(load);
+  await goesOn(load);
   await load.stop();
   await nothingLost(engine, load.acknowledged, before);
 }
@@ -112,33 +113,21 @@ export const RESTARTING: readonly Property[] = [
     name: 'any node killed at any moment: nothing acknowledged is lost, and it goes on from its disk',
     run: (engine, random) =>
       underLoad(engine, async (load) => {
-        for (let round = 0; round < ROUNDS; round++)
-          for (const node of engine.nodes) {
-            await sleep(random() * 120);
-            await node.kill();
-            if (engine.spare > 0) {
-              const count = load.acknowledged.length;
-              await until(
-                `the others without ${node.name}`,
-                async () => load.acknowledged.length,
-                (now) => now >= count + LANES,
-              );
-            }
-            await node.start();
-          }
+        for (let kill = 0; kill < KILLS; kill++) {
+          const node = engine.nodes[kill % engine.nodes.length] as EngineNode;
+          await sleep(random() * 120);
+          await node.kill();
+          if (engine.spare > 0) await goesOn(load);
+          await node.start();
+        }
       }),
   },
   {
     name: 'all nodes killed at once, at any moment: nothing acknowledged is lost',
     run: (engine, random) =>
       underLoad(engine, async (load) => {
-        for (let round = 0; round < ALL_ROUNDS; round++) {
-          const count = load.acknowledged.length;
-          await until(
-            'the load goes on',
-            async () => load.acknowledged.length,
-            (now) => now > count,
-          );
+        for (let kill = 0; kill < ALL_KILLS; kill++) {
+          await goesOn(load);
           await sleep(random() * 120);
           await Promise.all(engine.nodes.map((node) => node.kill()));
           await Promise.all(engine.nodes.map((node) => node.start()));
