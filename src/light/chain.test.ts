@@ -9,6 +9,7 @@ import { CommitSigSchema } from '../proto/tendermint/types/types_pb.js';
 import { appHashOf, decodeCertificate, heightOf, timeOf } from './certificate.ts';
 import { wireCommit } from './commit.ts';
 import { headerHash } from './header.ts';
+import { verifyChain, type FetchLightBlock } from './light-client.ts';
 import { merkleRoot } from './merkle-root.ts';
 import { certificateFromRpc, validatorsFromRpc } from './rpc-json.ts';
 import { validatorsHash } from './validators.ts';
@@ -60,6 +61,24 @@ for (const version of ['0.38', '0.39'])
         assert.equal(timeOf(certificate), Number(header.time.seconds));
         assert.equal(hex(appHashOf(certificate)), hex(header.appHash));
       }
+    });
+
+    test('bisection gets from the first header to the last, whose validators are others', async () => {
+      const last = chain.at(-1);
+      const first = chain[0];
+      assert.ok(last !== undefined && first !== undefined);
+      const options = { chainId, trustingPeriod: 3600, maxClockDrift: 10 };
+      const now = timeOf(last) + 5;
+      const asked: number[] = [];
+      const fetch: FetchLightBlock = async (height) => {
+        asked.push(Number(height));
+        const { header, commit, validators } = chain[Number(height) - 1] as (typeof chain)[number];
+        return { certificate: { header, commit }, validators };
+      };
+      const root = { height: 1n, hash: headerHash(first.header) };
+      const trace = await verifyChain(root, last.header.height, fetch, options, now);
+      assert.deepEqual(trace.at(-1), { header: last.header, commit: last.commit });
+      assert.ok(trace.length > 2 && asked.length < chain.length, `${asked.length} headers`);
     });
 
     test('the recording has what it is for: absent votes, other sets, another size', () => {

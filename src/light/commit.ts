@@ -6,7 +6,6 @@ import { CanonicalVoteSchema } from '../proto/tendermint/types/canonical_pb.js';
 import { CommitSchema, SignedMsgType } from '../proto/tendermint/types/types_pb.js';
 import type { Commit as WireCommit, CommitSig } from '../proto/tendermint/types/types_pb.js';
 import { BlockIDFlag } from '../proto/tendermint/types/validator_pb.js';
-import { equal } from '../bytes.ts';
 import {
   ADDRESS_LENGTH,
   HASH_LENGTH,
@@ -121,11 +120,5 @@ export function voteSignBytes(
       timestamp: wireTime(time),
       chainId,
     }),
-  );
-}
-
-export function sameBlockId(a: BlockId, b: BlockId): boolean {
-  return (
-    equal(a.hash, b.hash) && a.parts.total === b.parts.total && equal(a.parts.hash, b.parts.hash)
   );
 }
