@@ -1,5 +1,6 @@
 /** The HTTP interface of a node as one OpenAPI 3.1 document, made from the contracts. */
 import { COMMIT } from './commit.ts';
+import { CHANGES, CHANGES_MEDIA } from './changes.ts';
 import { OWN_BACKUP } from './own.ts';
 import {
   PEER_BLOCKS,
@@ -119,6 +120,14 @@ const OPERATIONS: readonly Operation[] = [
       304: ['as before'],
       416: ['no such range'],
     },
+  },
+  {
+    method: 'get',
+    path: CHANGES,
+    role: 'retrieval',
+    summary: 'New heads with the lines that changed, as server-sent events: a hint, not a proof',
+    headers: { 'last-event-id': 'size of a head: only what changed after it' },
+    answers: { 200: ['events, until either side ends it', CHANGES_MEDIA] },
   },
   {
     method: 'post',

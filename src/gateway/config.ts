@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly networks: readonly NetworkConfig[];
   /** Seconds. */
   readonly poll: number;
+  /** To a node's stream of changes, between the rounds. */
+  readonly listen: boolean;
   readonly https: Listener;
   readonly api: Listener;
   readonly tokenFile: string;
@@ -56,6 +58,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     'hosts',
     'networks',
     'poll',
+    'listen',
     'https',
     'api',
     'tokenFile',
@@ -76,6 +79,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     hosts: optionalList(top['hosts'], 'hosts').map((host) => text(host, 'host')),
     networks: list(top['networks'], 'networks').map((network) => networkOf(network, folder)),
     poll: whole(top['poll'] ?? 300, 'poll', 1),
+    listen: flag(top['listen'] ?? true, 'listen'),
     https: listener(top['https'], 'https'),
     api: listener(top['api'], 'api'),
     tokenFile: resolve(folder, text(top['tokenFile'], 'tokenFile')),

@@ -6,14 +6,14 @@ import { formatBundle } from '../api/enrolment.ts';
 import { httpStatus } from '../api/status.ts';
 import { fromHex, hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
+import { together } from '../database.ts';
 import { codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
 import { createRateLimiter } from '../net/limits.ts';
 import { createServer, type Server } from '../net/server.ts';
-import { retrievalNodes } from '../reader/nodes.ts';
+import { genesisFrom, retrievalNodes } from '../reader/nodes.ts';
 import { lineText } from '../registry/line.ts';
-import { nodesOf } from '../registry/policy.ts';
 import type { Root } from '../registry/root.ts';
 import { Announcer } from './announcer.ts';
 import { apiRoutes } from './api-routes.ts';
@@ -31,7 +31,10 @@ import { Follower } from './follower.ts';
 import { metricRoutes } from './metric-routes.ts';
 import { take } from './inbox.ts';
 import { openKept } from './kept.ts';
+import { pinOf } from './node-pins.ts';
+import { listenAll } from './listen-all.ts';
 import { openLoops, shared, within } from './loops.ts';
+import type { StoredRelease } from './releases.ts';
 import { authorSources } from './author-sources.ts';
 import { readToken } from './owner-token.ts';
 
@@ -94,6 +97,7 @@ export async function startGateway(
       policyChanges: kept.policyChanges,
       events,
       nodes,
+      genesis: (root, name) => genesisFrom(root, name, client),
       staleInstall,
       clock,
       faultPoint,
@@ -106,6 +110,8 @@ export async function startGateway(
     ),
   );
 
+  const followerOf = (line: string): Follower | undefined =>
+    followers.find((follower) => follower.lines.some((each) => lineText(each.line) === line));
   const downlink = cleanup.use(await openDownlink(config, authority, devices, logger));
   const downloads = cleanup.use(
     new Downloads({
@@ -113,8 +119,11 @@ export async function startGateway(
       logger,
       clock,
       faultPoint,
-      sources: (release, follower) => [
-        ...follower.nodes().map((node) => node.image(fromHex(release.sha256))),
+      followerOf,
+      sources: (release) => [
+        ...(followerOf(release.line)?.nodes() ?? []).map((node) =>
+          node.image(fromHex(release.sha256)),
+        ),
         ...authorSources(config, release),
       ],
     }),
@@ -135,13 +144,14 @@ export async function startGateway(
   downloads.onStored(() => campaign.reviewSoon());
   cleanup.defer(devices.onRevoked((device) => campaign.revoked(device)));
   const { now: time } = cleanup.use(await openDeviceTime(config, clock));
-  const background = (work: Promise<unknown>): void => {
-    work.catch((error: unknown) =>
-      logger.warn('a device was not told', { code: codeOf(error), error }),
-    );
+  const background = (what: string, work: Promise<unknown>): void => {
+    work.catch((error: unknown) => logger.warn(what, { code: codeOf(error), error }));
   };
   const tellTime = (device: string): void =>
-    background(downlink.publish(device, 'time', encodePayload(time()), { retain: false }));
+    background(
+      'a device was not told',
+      downlink.publish(device, 'time', encodePayload(time()), { retain: false }),
+    );
   const entries = createRateLimiter(ENTRIES, () => performance.now());
   const networkOf = (line: string): string | undefined => networks.get(line);
   const inbox = {
@@ -156,6 +166,7 @@ export async function startGateway(
   };
   downlink.listen({
     message: (device, channel, payload) => take(inbox, device, channel, payload),
+    together: (work) => together(kept.database, work),
     connected: (device) => {
       devices.seen(device, clock());
       tellTime(device);
@@ -175,7 +186,9 @@ export async function startGateway(
   });
   const [first] = config.networks;
   const network = first ? hex(first.root.networkId) : '';
-  firmwareRoutes(https.app, { ...kept, time, network });
+  const missing = (release: StoredRelease): void =>
+    background('an image was not looked at', downloads.doubt(release));
+  firmwareRoutes(https.app, { ...kept, time, network, missing });
   const httpsPort = await https.listen();
   const host = config.hosts[0] ?? config.https.host;
   addresses.https = `${host}:${httpsPort}`;
@@ -217,8 +230,18 @@ export async function startGateway(
   const apiPort = await api.listen();
   announcer.tellAll();
 
+  const listening = cleanup.use(
+    listenAll(config.listen ? followers : [], { round, events, logger }),
+  );
   const loops = cleanup.use(openLoops(logger));
-  loops.every(config.poll * 1000, round, true);
+  loops.every(
+    config.poll * 1000,
+    async () => {
+      await round();
+      listening.roundEnded();
+    },
+    true,
+  );
   loops.every(REVIEW_MS, async () => {
     devices.flush();
     await campaign.reviewAll();
@@ -246,8 +269,4 @@ export async function startGateway(
 
 function server({ host, port }: Listener, authority: Authority, logger: Logger): Server {
   return createServer({ tls: authority.server, host, port, status: httpStatus, logger });
-}
-
-function pinOf(root: Root, origin: string): Uint8Array | undefined {
-  return nodesOf(root.policy).find(({ node }) => new URL(node.url).origin === origin)?.node.spki;
 }

@@ -26,6 +26,7 @@ import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
 import { Bell } from './bell.ts';
+import { Changes } from './changes.ts';
 import { BlockTimes } from './block-times.ts';
 import { takeOnlyBytes } from './byte-bodies.ts';
 import { catchUp } from './catch-up.ts';
@@ -47,6 +48,7 @@ import { registrationRoutes } from './registration-routes.ts';
 import { Reports } from './reports.ts';
 import { retrievalRoutes } from './retrieval-routes.ts';
 import { spread } from './spread.ts';
+import { streamRoute } from './stream-route.ts';
 import { UrgentStatements } from './urgent-statements.ts';
 
 export interface NodeOptions {
@@ -224,6 +226,8 @@ export async function startNode(
   if (self.node.roles.includes('retrieval')) {
     const answers = new Answers(replica, heads);
     const reports = new Reports(nodeDatabase);
+    const changes = cleanup.use(new Changes(replica, heads));
+    streamRoute(server.app, { changes, stop: stop.signal });
     retrievalRoutes(server.app, { ...submission, answers, images, imageStore, reports, clock });
   }
   const port = await server.listen();

@@ -28,6 +28,8 @@ export interface TestGatewayOptions {
   readonly groups?: Readonly<Record<string, Partial<GroupPolicy>>>;
   /** Seconds; 3600: tests say when. */
   readonly poll?: number;
+  /** To a node's stream; false: tests say when. */
+  readonly listen?: boolean;
   /** Of an external broker; embedded otherwise. */
   readonly broker?: Readonly<Record<string, unknown>>;
 }
@@ -78,6 +80,7 @@ export async function planGateway(
       },
     ],
     poll: options.poll ?? 3600,
+    listen: options.listen ?? false,
     https: { host: '127.0.0.1', port: https },
     api: { host: '127.0.0.1', port: api },
     tokenFile: 'token',
