@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { sha256 } from '#crypto';
 import { hex, utf8 } from '../bytes.ts';
 import { encode } from '../cbor/encode.ts';
