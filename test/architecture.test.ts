@@ -66,6 +66,24 @@ const PLANTED: readonly (readonly [what: string, path: string, text: string, say
     `import { decode } from 'cbor2';`,
     /imports cbor2/,
   ],
+  [
+    'protobuf in a pure folder',
+    'src/registry/x.ts',
+    `import { create } from '@bufbuild/protobuf';`,
+    /imports @bufbuild\/protobuf/,
+  ],
+  [
+    'more of protobuf than messages',
+    'src/light/x.ts',
+    `import { reflect } from '@bufbuild/protobuf/reflect';`,
+    /imports @bufbuild\/protobuf\/reflect/,
+  ],
+  [
+    'a folder below generated code',
+    'src/proto/x.ts',
+    `import { a } from '../light/a.ts';`,
+    /below proto/,
+  ],
   ['Buffer', 'src/api/x.ts', 'export const a = Buffer.from([1]);', /uses Buffer/],
   ['Date.now', 'src/trust/x.ts', 'export const a = Date.now();', /uses Date.now/],
   ['new Date()', 'src/trust/x.ts', 'export const a = new Date( );', /uses new Date/],
@@ -115,6 +133,10 @@ test('what is allowed is not caught', () => {
     {
       path: 'src/trust/y.ts',
       text: 'const a = /[\'"/]/.test(b) ? `Buffer` : io.process.x / c / d;',
+    },
+    {
+      path: 'src/light/x.ts',
+      text: `import { toBinary } from '@bufbuild/protobuf'; import '../proto/a_pb.js';`,
     },
     { path: 'src/node/main.ts', text: `process.once('SIGTERM', () => process.argv);` },
     { path: 'src/log/x.test.ts', text: `import '../node/a.ts'; Date.now();` },

@@ -9,7 +9,7 @@ import { CommitSigSchema } from '../proto/tendermint/types/types_pb.js';
 import { appHashOf, decodeCertificate, heightOf, timeOf } from './certificate.ts';
 import { wireCommit } from './commit.ts';
 import { headerHash } from './header.ts';
-import { verifyChain, type FetchLightBlock } from './light-client.ts';
+import { verifyChain, type LightSource } from './light-client.ts';
 import { merkleRoot } from './merkle-root.ts';
 import { certificateFromRpc, validatorsFromRpc } from './rpc-json.ts';
 import { validatorsHash } from './validators.ts';
@@ -70,13 +70,13 @@ for (const version of ['0.38', '0.39'])
       const options = { chainId, trustingPeriod: 3600, maxClockDrift: 10 };
       const now = timeOf(last) + 5;
       const asked: number[] = [];
-      const fetch: FetchLightBlock = async (height) => {
+      const source: LightSource = async (height) => {
         asked.push(Number(height));
         const { header, commit, validators } = chain[Number(height) - 1] as (typeof chain)[number];
         return { certificate: { header, commit }, validators };
       };
       const root = { height: 1n, hash: headerHash(first.header) };
-      const trace = await verifyChain(root, last.header.height, fetch, options, now);
+      const trace = await verifyChain(root, last.header.height, source, options, now);
       assert.deepEqual(trace.at(-1), { header: last.header, commit: last.commit });
       assert.ok(trace.length > 2 && asked.length < chain.length, `${asked.length} headers`);
     });

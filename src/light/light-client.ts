@@ -12,7 +12,7 @@ import {
 import type { Validator } from './validators.ts';
 
 /** A source that need not be trusted. It throws what it likes when it has not got the height. */
-export type FetchLightBlock = (height: bigint) => Promise<LightBlock>;
+export type LightSource = (height: bigint) => Promise<LightBlock>;
 
 /** What whoever asks already believes. */
 export type TrustRoot =
@@ -21,21 +21,21 @@ export type TrustRoot =
 
 /**
  * Verifies one header of a chain, from what is believed already. Answers the header and those that led to
- * it, oldest first. Errors: those of `verifyTo`, `trustHash` and `trustValidators`; what `fetch` throws.
+ * it, oldest first. Errors: those of `verifyTo`, `trustHash` and `trustValidators`; what the source throws.
  */
 export async function verifyChain(
   root: TrustRoot,
   height: bigint,
-  fetch: FetchLightBlock,
+  source: LightSource,
   options: LightOptions,
   now: number,
 ): Promise<readonly Certificate[]> {
-  const block = await fetchAt(fetch, root.height);
+  const block = await blockAt(source, root.height);
   const first =
     'hash' in root
       ? trustHash(block, root.hash, options.chainId)
       : trustValidators(block.certificate, root.validators, options.chainId);
-  const trace = height === root.height ? [] : await verifyTo(first, height, fetch, options, now);
+  const trace = height === root.height ? [] : await verifyTo(first, height, source, options, now);
   return [first, ...trace].map(({ certificate }) => certificate);
 }
 
@@ -43,18 +43,18 @@ export async function verifyChain(
  * Bisection: tries the header asked for, and where too few of the trusted validators signed it, one
  * between first. Answers the headers that led there, the one asked for last. Asks for at most
  * log2(distance) headers a step, and every step gains height. Errors: those of `verifyLater` (never
- * LIGHT_TRUST), LIGHT_SOURCE, what `fetch` throws.
+ * LIGHT_TRUST), LIGHT_SOURCE, what the source throws.
  */
 export async function verifyTo(
   from: TrustedBlock,
   height: bigint,
-  fetch: FetchLightBlock,
+  source: LightSource,
   options: LightOptions,
   now: number,
 ): Promise<readonly TrustedBlock[]> {
   const trace: TrustedBlock[] = [];
   // Blocks that were fetched and could not be believed yet, the lowest last.
-  const waiting = [await fetchAt(fetch, height)];
+  const waiting = [await blockAt(source, height)];
   let trusted = from;
   for (let block = waiting.at(-1); block !== undefined; block = waiting.at(-1)) {
     const next = laterOrUndefined(trusted, block, options, now);
@@ -65,7 +65,7 @@ export async function verifyTo(
     } else {
       const low = trusted.certificate.header.height;
       const middle = (low + block.certificate.header.height) / 2n;
-      waiting.push(await fetchAt(fetch, middle));
+      waiting.push(await blockAt(source, middle));
     }
   }
   return trace;
@@ -85,9 +85,9 @@ function laterOrUndefined(
   }
 }
 
-/** Errors: LIGHT_SOURCE (another height), what `fetch` throws. */
-async function fetchAt(fetch: FetchLightBlock, height: bigint): Promise<LightBlock> {
-  const block = await fetch(height);
+/** Errors: LIGHT_SOURCE (another height), what the source throws. */
+async function blockAt(source: LightSource, height: bigint): Promise<LightBlock> {
+  const block = await source(height);
   check(block.certificate.header.height === height, 'LIGHT_SOURCE');
   return block;
 }

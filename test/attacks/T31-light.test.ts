@@ -15,7 +15,7 @@ import {
   type TrustedBlock,
 } from '../../src/light/light-block.ts';
 import { validatorSet } from '../../src/light/validators.ts';
-import { verifyChain, verifyTo, type FetchLightBlock } from '../../src/light/light-client.ts';
+import { verifyChain, verifyTo, type LightSource } from '../../src/light/light-client.ts';
 import {
   signedHeader,
   signer,
@@ -196,22 +196,22 @@ suite('backwards', () => {
 });
 
 suite('bisection', () => {
-  function source(changes: ReadonlyMap<number, LightBlock> = new Map()): {
-    readonly fetch: FetchLightBlock;
+  function sourceOf(changes: ReadonlyMap<number, LightBlock> = new Map()): {
+    readonly source: LightSource;
     readonly asked: number[];
   } {
     const asked: number[] = [];
-    const fetch: FetchLightBlock = async (height) => {
+    const source: LightSource = async (height) => {
       asked.push(Number(height));
       return changes.get(Number(height)) ?? block(Number(height));
     };
-    return { fetch, asked };
+    return { source, asked };
   }
   const root = { height: 1n, hash: headerHash(block(1).certificate.header) };
 
   test('reaches a height whose validators are all new, with few headers', async () => {
-    const { fetch, asked } = source();
-    const trace = await verifyChain(root, 40n, fetch, OPTIONS, NOW);
+    const { source, asked } = sourceOf();
+    const trace = await verifyChain(root, 40n, source, OPTIONS, NOW);
     const heights = trace.map(({ header }) => Number(header.height));
     assert.equal(heights[0], 1);
     assert.equal(heights.at(-1), 40);
@@ -221,9 +221,9 @@ suite('bisection', () => {
   });
   test('from validators, to the height that is believed already, and one further', async () => {
     const known = { height: 1n, validators: block(1).validators };
-    const { fetch } = source();
-    assert.equal((await verifyChain(known, 1n, fetch, OPTIONS, NOW)).length, 1);
-    assert.equal((await verifyChain(known, 2n, fetch, OPTIONS, NOW)).length, 2);
+    const { source } = sourceOf();
+    assert.equal((await verifyChain(known, 1n, source, OPTIONS, NOW)).length, 1);
+    assert.equal((await verifyChain(known, 2n, source, OPTIONS, NOW)).length, 2);
   });
   test('refuses a forged target and a forged header between', async () => {
     const strangers = ['x', 'y', 'z'].map((name) => signer(name));
@@ -231,8 +231,8 @@ suite('bisection', () => {
       blockOf({ ...planAt(height), signers: strangers, next: strangers });
     for (const height of [40, 20]) {
       // Bisection ends at the trusted height's neighbour, whose validators are announced.
-      const { fetch } = source(new Map([[height, forged(height)]]));
-      const found = verifyChain(root, 40n, fetch, OPTIONS, NOW);
+      const { source } = sourceOf(new Map([[height, forged(height)]]));
+      const found = verifyChain(root, 40n, source, OPTIONS, NOW);
       await assert.rejects(found, { code: 'LIGHT_NEXT_SET' });
     }
   });
@@ -240,24 +240,24 @@ suite('bisection', () => {
     // All six of height 1 sign another height 2 and on; their time is over, whatever they sign.
     const old = signersAt(1);
     const fork = blockOf({ ...planAt(40), signers: old, next: old });
-    const { fetch } = source(new Map([[40, fork]]));
+    const { source } = sourceOf(new Map([[40, fork]]));
     const late = START + 10 * DAY;
-    await assert.rejects(verifyChain(root, 40n, fetch, OPTIONS, late), { code: 'LIGHT_EXPIRED' });
+    await assert.rejects(verifyChain(root, 40n, source, OPTIONS, late), { code: 'LIGHT_EXPIRED' });
     const later = trustedAt(30);
-    await assert.rejects(verifyTo(later, 40n, fetch, OPTIONS, NOW), { code: 'LIGHT_NEXT_SET' });
+    await assert.rejects(verifyTo(later, 40n, source, OPTIONS, NOW), { code: 'LIGHT_NEXT_SET' });
   });
   test('refuses an answer of another height, and ends with what the source throws', async () => {
-    const wrong = source(new Map([[40, block(39)]])).fetch;
+    const wrong = sourceOf(new Map([[40, block(39)]])).source;
     await assert.rejects(verifyChain(root, 40n, wrong, OPTIONS, NOW), { code: 'LIGHT_SOURCE' });
-    const missing: FetchLightBlock = async (height) => {
+    const missing: LightSource = async (height) => {
       if (height === 20n) throw new Error('not here');
       return block(Number(height));
     };
     await assert.rejects(verifyChain(root, 40n, missing, OPTIONS, NOW), /not here/);
   });
   test('refuses a height below', async () => {
-    const { fetch } = source();
-    await assert.rejects(verifyTo(trustedAt(9), 5n, fetch, OPTIONS, NOW), { code: 'LIGHT_ORDER' });
-    await assert.rejects(verifyTo(trustedAt(9), 9n, fetch, OPTIONS, NOW), { code: 'LIGHT_ORDER' });
+    const { source } = sourceOf();
+    await assert.rejects(verifyTo(trustedAt(9), 5n, source, OPTIONS, NOW), { code: 'LIGHT_ORDER' });
+    await assert.rejects(verifyTo(trustedAt(9), 9n, source, OPTIONS, NOW), { code: 'LIGHT_ORDER' });
   });
 });
