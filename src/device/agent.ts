@@ -28,8 +28,14 @@ import type { Provisioning } from './provision.ts';
 import { signReport } from './report.ts';
 import type { PinnedRoot } from '../reader/follow-policies.ts';
 import type { Slots } from './slots.ts';
-import { withConfirmed, type DeviceStateFile } from './state.ts';
-import { confirmedOf, provisionOf, remember, trustStateOf } from './trust-memory.ts';
+import type { DeviceStateFile } from './state.ts';
+import {
+  confirmedOf,
+  provisionOf,
+  remember,
+  rememberConfirmed,
+  trustStateOf,
+} from './trust-memory.ts';
 
 export type AgentEvent =
   | {
@@ -136,7 +142,7 @@ export class Agent {
    */
   async poll(order?: Order): Promise<PollResult> {
     try {
-      await this.#rememberConfirmed();
+      await rememberConfirmed(this.#parts.slots, this.#parts.state);
       const lines = await this.#judgeLines();
       const confirmed = confirmedOf(this.#parts.state.state);
       const choices = choicesOf(lines, confirmed, { reinstall: this.#isLost(confirmed) });
@@ -149,17 +155,6 @@ export class Agent {
         return { outcome: 'refused', code: error.code, message: error.message };
       throw error;
     }
-  }
-
-  // Power may have gone between a trial's confirm and the memory of it.
-  async #rememberConfirmed(): Promise<void> {
-    const { slots, state } = this.#parts;
-    const { active } = slots.state;
-    const image = active && slots.state.slots[active];
-    if (!image?.confirmed) return;
-    await state.update((before) =>
-      withConfirmed(before, image.line, { sequence: image.sequence, digest: image.digest }),
-    );
   }
 
   /** Each followed line with the best proof that any node gives: fresh rather than stale. */
@@ -292,7 +287,7 @@ export class Agent {
         this.#emit({ type: 'liar', node, code: 'DEVICE_DOWNLOAD_MISMATCH' });
       },
     });
-    await this.#rememberConfirmed();
+    await rememberConfirmed(this.#parts.slots, this.#parts.state);
     const freshness = freshnessText(choice.judged.freshness);
     await this.#report(choice, release, outcome, freshness, order?.nonce);
     const { failure } = outcome;

@@ -14,7 +14,7 @@ import { preSharedKey, type PreSharedKey } from '../registry/psk.ts';
 import { openArchive } from '../store/archive.ts';
 import { Agent, type AgentEvent } from './agent.ts';
 import { startBootloader, type BootEvent, type Bootloader } from './bootloader.ts';
-import { diskFiles, type Files } from '../reader/files.ts';
+import { diskFiles, isStorageError, type Files } from '../reader/files.ts';
 import { nodeRunner } from './firmware-process.ts';
 import { archiveNode } from './archive-node.ts';
 import { nodeAccess, retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
@@ -26,7 +26,7 @@ import type { PinnedRoot } from '../reader/follow-policies.ts';
 import { openPinnedRoot } from './root-record.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { openDeviceState, type DeviceStateFile } from './state.ts';
-import { provisionOf } from './trust-memory.ts';
+import { provisionOf, rememberConfirmed } from './trust-memory.ts';
 
 export interface DeviceOptions {
   readonly clock: Clock;
@@ -99,6 +99,10 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
       ...(options.onBootEvent && { onEvent: options.onBootEvent }),
     }),
   );
+  // A storage that is full does not keep the device from running; each round remembers it again.
+  await rememberConfirmed(slots, state).catch((error: unknown) => {
+    if (!isStorageError(error)) throw error;
+  });
   const pinned = await openPinnedRoot({
     directory: join(directory, 'state'),
     provisioned: provisioning.root,

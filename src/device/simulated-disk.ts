@@ -39,6 +39,11 @@ export class SimulatedDisk implements Files {
     return this.#operations;
   }
 
+  /** The power went at a fault, and has not come back. */
+  get off(): boolean {
+    return this.#off;
+  }
+
   /** The power goes before or after the `at`th change from now, counted from 0. */
   failAt(at: number, when: 'before' | 'after'): void {
     this.#fault = { at: this.#operations + at, when };

@@ -5,7 +5,8 @@ import type { PreSharedKey } from '../registry/psk.ts';
 import { anchoredChain } from '../trust/links.ts';
 import type { Confirmed, Provision, TrustState } from '../trust/state.ts';
 import type { Provisioning } from './provision.ts';
-import { withProof, type DeviceState } from './state.ts';
+import type { Slots } from './slots.ts';
+import { withConfirmed, withProof, type DeviceState, type DeviceStateFile } from './state.ts';
 
 /** `psk`: the key that the provisioning names, when it names one. Errors: DEVICE_PROVISIONING_INVALID. */
 export function provisionOf(provisioning: Provisioning, psk: PreSharedKey | undefined): Provision {
@@ -58,4 +59,13 @@ export function remember(
     lowest: accepted.lowest[position] ?? 0n,
     chain: accepted.chains[position] ?? null,
   });
+}
+
+/** What boots now was confirmed (T17). Power may have gone between a trial's confirm and this. Errors: DEVICE_STORAGE_*. */
+export async function rememberConfirmed(slots: Slots, state: DeviceStateFile): Promise<void> {
+  const { active } = slots.state;
+  const image = active && slots.state.slots[active];
+  if (!image?.confirmed) return;
+  const { line, sequence, digest } = image;
+  await state.update((before) => withConfirmed(before, line, { sequence, digest }));
 }
