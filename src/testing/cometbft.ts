@@ -48,6 +48,8 @@ export async function requireComet(test: {
 export interface CometNetworkOptions {
   readonly binary: string;
   readonly validators: number;
+  /** Members without a vote, of operators of their own; they are not started with the others. */
+  readonly others?: number;
   readonly ledger?: Partial<CometLedgerOptions>;
   /** Seconds; a fourth of it lies between empty blocks. */
   readonly maxHold?: number;
@@ -55,13 +57,18 @@ export interface CometNetworkOptions {
 
 /** A network born on the engine: so many operators with a validator each, all of them stopped at first. */
 export async function cometNetwork(options: CometNetworkOptions): Promise<CometNetwork> {
-  const { validators, maxHold = 120 } = options;
-  const ports = await freePorts(validators);
+  const { validators, others = 0, maxHold = 120 } = options;
+  const operators = validators + others;
+  const ports = await freePorts(operators);
   const time = Math.floor(Date.now() / 1000) - 5;
-  const { nodes } = fixtureNetwork({ operators: validators, time });
+  const { nodes } = fixtureNetwork({ operators, time });
   const addresses = new Map(nodes.map(({ name }, i) => [name, `127.0.0.1:${ports[i]}`]));
-  const orderer = fixtureConsortium(nodes, 1, (name) => addresses.get(name) as string);
-  const network = fixtureNetwork({ operators: validators, time, policy: { orderer, maxHold } });
+  const everybody = fixtureConsortium(nodes, 1, (name) => addresses.get(name) as string);
+  const orderer = {
+    ...everybody,
+    members: everybody.members.map((each, i) => ({ ...each, validator: i < validators })),
+  };
+  const network = fixtureNetwork({ operators, time, policy: { orderer, maxHold } });
   const folder = await mkdtemp(join(tmpdir(), 'comet-'));
   const members = consortiumOf(network.genesis.policy.orderer).members;
   return new CometNetwork(
@@ -89,7 +96,9 @@ export class CometNetwork implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.start()));
+    await Promise.all(
+      this.nodes.filter(({ member }) => member.validator).map((node) => node.start()),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

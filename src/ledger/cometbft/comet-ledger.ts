@@ -24,7 +24,8 @@ import { EnginePair } from './pair.ts';
 import { PendingGroups } from './pending.ts';
 import { readiness } from './readiness.ts';
 import { engineRpc, READ_ONLY, type EngineRpc } from './rpc.ts';
-import { NO_SNAPSHOTS } from './snapshots.ts';
+import { SnapshotFolder } from './snapshot-folder.ts';
+import { Snapshots } from './snapshots.ts';
 import { engineSockets, type EngineSockets } from './sockets.ts';
 import { Submissions } from './submissions.ts';
 import { TransactionCache } from './transaction-cache.ts';
@@ -47,6 +48,8 @@ export interface CometLedgerOptions {
   /** "host:port" to listen on for peers, where it is not the member's address. */
   readonly listen?: string | undefined;
   readonly stateSync?: StateSync | undefined;
+  /** Our blocks from one snapshot to the next (default 1,000). */
+  readonly snapshotEvery?: number | undefined;
   readonly timing?: Partial<Timing> | undefined;
   /** Milliseconds until a caller is told that its group is kept (default 8,000), and between attempts (2,000). */
   readonly orderWaitMs?: number | undefined;
@@ -104,7 +107,9 @@ async function writeHome(
     listen,
     emptyEvery: emptyEvery(replica),
     timing,
-    stateSync,
+    // With blocks of ours there is nothing to begin with: the engine gets its own from its peers.
+    stateSync:
+      replica.head().height === replica.chainStart(start.chain).height ? stateSync : undefined,
   });
 }
 
@@ -117,6 +122,8 @@ export class CometLedger implements Ledger {
   readonly #database: Database;
   readonly #rpc: EngineRpc;
   readonly #application: Application;
+  readonly #snapshotFolder: SnapshotFolder;
+  readonly #snapshots: Snapshots;
   readonly #submissions: Submissions;
   readonly #certificates: Certificates;
   readonly #watch: EngineWatch;
@@ -136,11 +143,27 @@ export class CometLedger implements Ledger {
     this.#source = replicaSource(replica);
     this.#rpc = engineRpc(sockets.rpc);
     const cache = new TransactionCache();
+    const { chain } = start;
+    this.#snapshotFolder = new SnapshotFolder({
+      path: join(home, 'snapshots'),
+      chain,
+      replica,
+      logger,
+      every: options.snapshotEvery ?? 1000,
+    });
+    this.#snapshots = new Snapshots({
+      replica,
+      genesis: replica.genesis,
+      chain,
+      folder: this.#snapshotFolder,
+      restored: join(home, 'restored.db'),
+      logger,
+    });
     this.#application = new Application({
       replica,
       start,
       cache,
-      snapshots: NO_SNAPSHOTS,
+      snapshots: this.#snapshots,
       logger,
       onCommit: (block) => this.#committed(block),
       onRefused: (id, error) => this.#submissions.refused(id, error),
@@ -180,6 +203,7 @@ export class CometLedger implements Ledger {
         // An engine that lost its blocks is led through them again.
         if (APP_AHEAD.test(last) || !(await hasBlocks(home))) replica.forgetEngine();
         this.#application.abandon();
+        this.#snapshots.abandon();
         this.#ready.start();
       },
       onEnd: () => {
@@ -201,13 +225,14 @@ export class CometLedger implements Ledger {
     this.#watch.committed(time);
     this.#submissions.committed(outcomes);
     this.#certificates.committed(height, head);
-    if (head)
-      this.#options.logger.debug('block committed', {
-        height: head.height,
-        size: head.size,
-        groups: outcomes.size,
-        engine: height,
-      });
+    if (!head) return;
+    this.#snapshotFolder.committed(head.height);
+    this.#options.logger.debug('block committed', {
+      height: head.height,
+      size: head.size,
+      groups: outcomes.size,
+      engine: height,
+    });
   }
 
   submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
@@ -282,6 +307,7 @@ export class CometLedger implements Ledger {
     this.#ready.stop();
     this.#rpc[Symbol.dispose]();
     await this.#certificates.settled();
+    await this.#snapshotFolder.settled();
     this.#database.close();
     await this.#sockets[Symbol.asyncDispose]();
   }

@@ -26,7 +26,8 @@ import { startOfChain } from './chain-start.ts';
 import { addressOf, prepareHome } from './home.ts';
 import { startEngine } from './process.ts';
 import { engineRpc } from './rpc.ts';
-import { NO_SNAPSHOTS } from './snapshots.ts';
+import { SnapshotFolder } from './snapshot-folder.ts';
+import { Snapshots } from './snapshots.ts';
 import { engineSockets } from './sockets.ts';
 import { TransactionCache } from './transaction-cache.ts';
 
@@ -150,16 +151,30 @@ describe('four validators', { concurrency: false }, () => {
       listen: '127.0.0.1:0',
       emptyEvery: 5,
     });
+    const snapshots = new Snapshots({
+      replica,
+      genesis: comet.network.genesis,
+      chain: 1,
+      folder: new SnapshotFolder({
+        path: join(home, 'snapshots'),
+        chain: 1,
+        replica,
+        logger: SILENT,
+        every: 1000,
+      }),
+      restored: join(home, 'restored.db'),
+      logger: SILENT,
+    });
     const application = new Application({
       replica,
       start: startOfChain(replica),
       cache: new TransactionCache(),
-      snapshots: NO_SNAPSHOTS,
+      snapshots,
       logger: SILENT,
       onCommit() {},
       onRefused() {},
     });
-    await using _server = await listenAbci({
+    const server = await listenAbci({
       path: sockets.abci,
       answer: (call) => application.answer(call),
       logger: SILENT,
@@ -182,6 +197,7 @@ describe('four validators', { concurrency: false }, () => {
       assert.equal(application.position(), 0);
     } finally {
       await engine.stop();
+      await server[Symbol.asyncDispose]();
     }
   });
 });
