@@ -24,7 +24,9 @@ export interface CommitPlan {
   readonly round?: number;
   readonly lastBlockId?: BlockId;
   /** What the validator at this place of the set does; all vote for the block unless it is given. */
-  readonly does?: (index: number) => Vote['kind'];
+  readonly does?: (index: number, member: Validator) => Vote['kind'];
+  /** What the header says instead; the votes are for it as changed. */
+  readonly changes?: Partial<Header>;
 }
 
 /** A validator whose key everybody can make from its name. */
@@ -56,6 +58,7 @@ export function signedHeader(plan: CommitPlan): Certificate {
     lastResultsHash: filler,
     evidenceHash: filler,
     proposerAddress: (members[0] as (typeof members)[number]).address,
+    ...plan.changes,
   };
   return { header, commit: commitTo(header, plan) };
 }
@@ -67,7 +70,7 @@ export function commitTo(header: Header, plan: CommitPlan): Certificate['commit'
   const commit = { height: header.height, round: plan.round ?? 0, blockId };
   const time: Time = { seconds: header.time.seconds + 1n, nanos: 5 };
   const votes = members.map((member, index): Vote => {
-    const kind = plan.does?.(index) ?? 'commit';
+    const kind = plan.does?.(index, member) ?? 'commit';
     if (kind === 'absent') return { kind };
     const own = plan.signers.find(({ key }) => key.publicKey.bytes === member.key.bytes) as Signer;
     const signature = sign(own.key, voteSignBytes(commit, time, header.chainId));
