@@ -1,9 +1,12 @@
 /** `firmament gateway`: make one, run it, and ask it what it does. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { hex, text, utf8 } from '../bytes.ts';
-import { check, fail } from '../errors.ts';
+import { openDatabase } from '../database.ts';
+import { check, codeOf, fail } from '../errors.ts';
+import { restoreBackup, SNAPSHOT, writeBackup, type GatewayBackup } from '../gateway/backup.ts';
 import { readGatewayConfig, type GatewayConfig } from '../gateway/config.ts';
 import { startGateway } from '../gateway/gateway.ts';
 import { certificateSha256 } from '../net/authority.ts';
@@ -16,6 +19,7 @@ import {
   runVerb,
   type Arguments,
 } from './arguments.ts';
+import { systemClock } from './author-session.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -34,7 +38,11 @@ const USAGE = `Usage: firmament gateway init DIR             a folder with a con
   revoke DEVICE
   cancel OFFER
   consent|veto|postpone|opt-out [--device ID] [--digest DIGEST] [--until SECONDS] [--take-back]
-  agree LINE                                  to the line's new owner`;
+  agree LINE                                  to the line's new owner
+  backup DIR                                  a copy of its data in a new folder of this machine, while it runs or not
+  restore DIR                                 makes the data folder, which must not be there, from such a copy
+
+A backup holds the key of the gateway's root and devices' pre-shared keys: keep it as you keep those.`;
 
 const WORDS = ['consent', 'veto', 'postpone', 'opt-out'] as const;
 
@@ -58,6 +66,8 @@ export function gateway(args: readonly string[], io: Io): Promise<number> {
       revoke,
       cancel,
       agree,
+      backup,
+      restore,
       ...said,
     },
     args,
@@ -108,7 +118,7 @@ async function start(args: readonly string[], io: Io): Promise<void> {
   const given = readArguments(args, []);
   const config = readGatewayConfig(onlyPositional(given, 'configuration file'));
   await using started = await startGateway(config, {
-    clock: () => Math.floor(Date.now() / 1000),
+    clock: systemClock,
     logger: jsonLogger(io),
   });
   const { https, api, mqtt, rootHash } = started;
@@ -245,6 +255,39 @@ async function agree(args: readonly string[], io: Io): Promise<void> {
     given,
     await call(given, 'POST', '/v1/lines/agree', { line: onlyPositional(given, 'line') }),
   );
+}
+
+async function backup(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['config']);
+  const directory = resolve(onlyPositional(given, 'folder'));
+  const config = readGatewayConfig(given.required('config'));
+  const made = await writeBackup(config.data, directory, systemClock(), async (path) => {
+    const snapshot = join(config.data, SNAPSHOT);
+    try {
+      await call(given, 'POST', '/v1/snapshot', {});
+      await copyFile(snapshot, path);
+    } catch (error) {
+      if (codeOf(error) !== 'NET_UNREACHABLE') throw error;
+      await using database = openDatabase(join(config.data, 'gateway.db'));
+      await database.copyTo(path);
+    } finally {
+      await rm(snapshot, { force: true });
+    }
+  });
+  answer(io, given, [`${directory}: ${described(made)}; keep it secret`], { directory, ...made });
+}
+
+async function restore(args: readonly string[], io: Io): Promise<void> {
+  const given = readArguments(args, ['config']);
+  const directory = onlyPositional(given, 'folder');
+  const config = readGatewayConfig(given.required('config'));
+  const made = await restoreBackup(config, directory, systemClock());
+  const said = `${config.data}: ${described(made)}; revoke again what was revoked since`;
+  answer(io, given, [said], { data: config.data, ...made });
+}
+
+function described({ made, devices, images }: GatewayBackup): string {
+  return `${devices} devices, ${images} images, of ${new Date(made * 1000).toISOString()}`;
 }
 
 async function say(word: (typeof WORDS)[number], args: readonly string[], io: Io): Promise<void> {

@@ -2,6 +2,7 @@
 import { check, fail } from '../errors.ts';
 import { lineText } from '../registry/line.ts';
 import type { App } from '../net/server.ts';
+import { SNAPSHOT } from './backup.ts';
 import type { Campaign } from './campaign.ts';
 import { ALL, type Decisions, type Word } from './decisions.ts';
 import type { Devices, RegisteredDevice } from './devices.ts';
@@ -28,6 +29,8 @@ export interface ApiParts {
   /** Makes an enrolment bundle. */
   readonly enrol: (model: string | null) => string;
   readonly poll: () => Promise<void>;
+  /** Leaves a copy of the database in the data folder, for whoever may read that. */
+  readonly snapshot: () => Promise<void>;
 }
 
 const WORDS: readonly Word[] = ['consent', 'veto', 'postpone', 'opt-out'];
@@ -88,6 +91,10 @@ export function apiRoutes(app: App, parts: ApiParts): void {
     const after = request.query.after ?? '0';
     check(/^\d{1,15}$/.test(after), 'API_QUERY_INVALID');
     return parts.events.after(Number(after));
+  });
+  app.post('/v1/snapshot', async () => {
+    await parts.snapshot();
+    return { snapshot: SNAPSHOT };
   });
   app.post('/v1/enrolment-codes', async (request) => {
     const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
