@@ -24,7 +24,7 @@ import type { Peers } from './peers.ts';
 
 export interface ConsortiumParts {
   readonly replica: Replica;
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, 'others' | 'blocks' | 'order' | 'commit'>;
   readonly keys: EngineKeys | undefined;
   readonly config: EngineConfig;
   readonly programs: EnginePrograms;

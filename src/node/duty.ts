@@ -43,17 +43,14 @@ export function sameDuty(a: Duty, b: Duty): boolean {
     const same = a.orderer.name === b.orderer.name && a.orderer.node.url === b.orderer.node.url;
     return same && a.promised === b.promised;
   }
+  // To whom it connects, and who votes, a running engine learns by its blocks.
   if (a.kind === 'consensus' && b.kind === 'consensus')
-    return connections(a.consortium) === connections(b.consortium);
+    return a.consortium.chain === b.consortium.chain && connection(a) === connection(b);
   if (a.kind === 'follow consensus' && b.kind === 'follow consensus')
     return a.consortium.chain === b.consortium.chain;
   return a.kind === b.kind;
 }
 
-// What a running engine can't be told: to whom it connects. Who votes it learns by its blocks.
-function connections({ chain, members }: ConsortiumOrderer): string {
-  return [
-    chain,
-    ...members.map((member) => `${memberName(member)} ${hex(member.peer)}@${member.address}`),
-  ].join('\n');
+function connection({ member }: Extract<Duty, { readonly kind: 'consensus' }>): string {
+  return `${hex(member.key.bytes)} ${hex(member.peer)}@${member.address}`;
 }

@@ -19,16 +19,22 @@ export function groupBytes(group: readonly Transaction[]): Uint8Array {
 
 /** What a node says of itself, or says unintelligibly, is not about the statements. */
 export function isAboutNode(error: unknown): boolean {
-  return /^(NET|NODE|CBOR|INTERNAL|LEDGER_(BUSY|CLOSED|HALTED|NOT_ORDERER|SUPERSEDED|ENGINE)|ENGINE|DATABASE)/.test(
-    codeOf(error) ?? '',
-  );
+  return /^(NET|NODE|CBOR|INTERNAL|LEDGER_(CLOSED|HALTED|NOT_ORDERER))/.test(codeOf(error) ?? '');
+}
+
+// Nor is what one member lacks: another may have it.
+function isOfMember(error: unknown): boolean {
+  return isAboutNode(error) || /^(DATABASE|ENGINE|LEDGER)_/.test(codeOf(error) ?? '');
 }
 
 /**
  * Blocks of one member while it gives what is taken in; of the next one after it had nothing, gave what was refused, or
  * did not answer. Each block comes with its proof: a member can withhold, for one poll, and no more.
  */
-export function fromMembers(peers: Peers, members: () => readonly NamedNode[]): BlockSource {
+export function fromMembers(
+  peers: Pick<Peers, 'blocks'>,
+  members: () => readonly NamedNode[],
+): BlockSource {
   let turn = 0;
   let asked = 0;
   return {
@@ -83,7 +89,7 @@ export function forwardInTurn(
         // Whoever asks again asks another one.
         first = start + i + 1;
         if (codeOf(error) === 'LEDGER_UNORDERED') throw error;
-        if (isAboutNode(error)) last = error;
+        if (isOfMember(error)) last = error;
         else refusals.set(peer.operator.name, error);
         if (refusals.size > faulty(operators)) break;
       }

@@ -24,6 +24,8 @@ export interface FakeOrderer extends AsyncDisposable {
   lie(change: (block: Block) => Partial<Block>): void;
   /** From now on statements of this kind are never ordered. */
   withhold(kind: Kind): void;
+  /** From now on its clock is so many seconds ahead of the network's. */
+  shift(seconds: number): void;
 }
 
 /** Orders what it is sent, truly, until it is told to lie. Cosigns nothing. */
@@ -34,6 +36,7 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
   const database = cleanup.use(openDatabase(':memory:'));
   const replica = openReplica(database, network.genesis);
   let withheld: Kind | undefined;
+  let ahead = 0;
   let change: ((block: Block) => Partial<Block>) | undefined;
   const served = (bytes: Uint8Array): Uint8Array => {
     if (!change) return bytes;
@@ -50,7 +53,7 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
       attachment: raw.attachment,
     }));
     if (group.some(({ statement: { kind } }) => kind === withheld)) fail('LEDGER_BUSY');
-    const { outcomes } = replica.propose([group], network.clock(), statement);
+    const { outcomes } = replica.propose([group], network.clock() + ahead, statement);
     const [outcome] = outcomes;
     if (!outcome || 'refused' in outcome) throw outcome?.refused ?? new Error('no outcome');
     return reply.type('application/cbor').send(encodeOrdered(outcome.placements));
@@ -71,6 +74,9 @@ export async function startFakeOrderer(network: TestNetwork): Promise<FakeOrdere
     replica,
     withhold(kind) {
       withheld = kind;
+    },
+    shift(seconds) {
+      ahead = seconds;
     },
     lie(how) {
       change = how;

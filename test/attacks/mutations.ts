@@ -1,3 +1,4 @@
+import { CONSENSUS_MUTATIONS } from './consensus-mutations.ts';
 import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
 import { GATEWAY_DEVICE_MUTATIONS } from './gateway-device-mutations.ts';
@@ -6,6 +7,7 @@ import { GATEWAY_MUTATIONS } from './gateway-mutations.ts';
 import { KEY_MUTATIONS } from './key-mutations.ts';
 import { LEDGER_MUTATIONS } from './ledger-mutations.ts';
 import { LIGHT_MUTATIONS } from './light-mutations.ts';
+import { NODE_ENGINE_MUTATIONS } from './node-engine-mutations.ts';
 import { NODE_MUTATIONS } from './node-mutations.ts';
 import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
@@ -47,10 +49,12 @@ export const MUTATIONS: readonly Mutation[] = [
   ...GATEWAY_EDGE_MUTATIONS,
   ...GATEWAY_MUTATIONS,
   ...LEDGER_MUTATIONS,
+  ...CONSENSUS_MUTATIONS,
   ...LIGHT_MUTATIONS,
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...PSK_MUTATIONS,
+  ...NODE_ENGINE_MUTATIONS,
   ...NODE_MUTATIONS,
   ...OPERATION_MUTATIONS,
   ...DEMO_MUTATIONS,
