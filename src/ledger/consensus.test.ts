@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { sha256 } from '#crypto';
 import { hex, utf8 } from '../bytes.ts';
 import { encode } from '../cbor/encode.ts';
+import { openDatabase } from '../database.ts';
 import { appHash } from '../light/app-hash.ts';
 import { lineKey } from '../registry/line.ts';
 import { consortiumOf } from '../registry/orderer.ts';
@@ -71,7 +75,7 @@ test('what is decided is on disk once it is committed, and nowhere before', () =
   assert.ok(replica.at(1).value(key));
 });
 
-test('a decision is dropped by the next one, by giving it up, and by the end of the process', () => {
+test('a decision is dropped by the next one, by giving it up, and by the end of the process', async () => {
   const { replica, database } = openedReplica(network);
   const before = dumped(database);
   replica.abandonDecided();
@@ -83,6 +87,11 @@ test('a decision is dropped by the next one, by giving it up, and by the end of 
   replica.decide([[declaration(author, 0)]], time);
   const again = replica.decide([registration], time);
   assert.deepEqual(again, first);
+  // What a power cut would leave.
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'firmament-decide-'));
+  await replica.copyTo(join(folder.path, 'copy.db'));
+  await using copy = openDatabase(join(folder.path, 'copy.db'));
+  assert.equal(openReplica(copy, network.genesis).head().height, 0);
   const reopened = openReplica(database, network.genesis);
   assert.equal(reopened.head().height, 0);
   assert.equal(dumped(database), before);
@@ -229,6 +238,11 @@ test('an engine that repeats another history is stopped', () => {
   assert.throws(() => replica.decide([registration], time + 9), { code: 'LEDGER_REPLAY' });
   assert.throws(() => replica.decide([[...registration, declaration(author, 0)]], time), {
     code: 'LEDGER_REPLAY',
+  });
+  replica.decide([], time);
+  assert.throws(() => replica.decide([registration], time), { code: 'LEDGER_REPLAY' });
+  assert.throws(() => replica.commitDecided({ chain: CHAIN, height: 1 }), {
+    code: 'LEDGER_UNDECIDED',
   });
   const strange = replica.decide([[declaration(author, 5)]], time + 9);
   assert.ok(strange.outcomes[0] && 'refused' in strange.outcomes[0]);

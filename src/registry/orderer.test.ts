@@ -9,6 +9,7 @@ import {
   chainIdOf,
   checkSuccession,
   consortiumOf,
+  parseOrderer,
   validatorsOf,
   validatorUpdates,
   type ConsortiumOrderer,
@@ -50,6 +51,11 @@ test('a consortium comes back from its bytes', () => {
     withMembers(() => more),
   );
   assert.equal(validatorsOf(consortiumOf(genesis.policy.orderer)).length, 4);
+});
+
+test('more members than a certificate has room for are not read', () => {
+  const row = ['cometbft', 1, Array.from({ length: 129 }, () => 0)];
+  assert.throws(() => parseOrderer(row), { code: 'POLICY_MALFORMED' });
 });
 
 test('a trial network may have one validator', () => {
@@ -125,7 +131,6 @@ suite('T09, T31: a consortium that could be stopped, forged or mixed up is refus
       'a short p2p id',
       ['cometbft', 1, [['a', 'n1', first.key.bytes, new Uint8Array(19), 'a:1', true]]],
     ],
-    ['hundreds of members', ['cometbft', 1, Array.from({ length: 129 }, () => 0)]],
   ];
   for (const [what, row] of rows)
     test(what, () => {

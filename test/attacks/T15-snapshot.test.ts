@@ -5,7 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
+import { sha256 } from '#crypto';
 import { utf8 } from '../../src/bytes.ts';
+import { decode } from '../../src/cbor/decode.ts';
+import { encode } from '../../src/cbor/encode.ts';
+import { asArray } from '../../src/cbor/read.ts';
 import { appHashOfHead } from '../../src/ledger/proven-ledger.ts';
 import { snapshotRows } from '../../src/ledger/snapshot-export.ts';
 import { SnapshotImport } from '../../src/ledger/snapshot-import.ts';
@@ -22,7 +26,7 @@ import {
   encodeTitle,
 } from '../../src/ledger/snapshot-rows.ts';
 import { decodeEpoch, encodeEpoch } from '../../src/log/epoch.ts';
-import { decodeBlock, encodeBlock } from '../../src/registry/block.ts';
+import { decodeBlock, encodeBlock, type Block } from '../../src/registry/block.ts';
 import { declaration, resigned } from '../../src/testing/ledger-fixture.ts';
 import {
   MOVED_AUTHOR,
@@ -67,8 +71,35 @@ suite('T15: a snapshot smuggles nothing in', () => {
       const decoded = decodeBlockRow(row);
       return encodeBlockRow({ ...decoded, ...change(decoded) });
     });
+  /** `reblocked`, with the blocks after it upon the changed one: nobody signs those. */
+  const rechained = (
+    height: number,
+    change: (row: ReturnType<typeof decodeBlockRow>) => Partial<ReturnType<typeof decodeBlockRow>>,
+  ): readonly Uint8Array[] => {
+    const list = [...reblocked(height, change)];
+    for (let at = height; at < BLOCKS; at++) {
+      const { block } = decodeBlockRow(list[at] as Uint8Array);
+      const next = decodeBlockRow(list[at + 1] as Uint8Array);
+      const moved = encodeBlock({ ...decodeBlock(next.block), previous: sha256(block) });
+      list[at + 1] = encodeBlockRow({ ...next, block: moved });
+    }
+    return list;
+  };
+  const bare =
+    (
+      change: (block: Block) => Partial<Block>,
+    ): ((row: ReturnType<typeof decodeBlockRow>) => { readonly block: Uint8Array }) =>
+    ({ block }) => {
+      const decoded = decodeBlock(block);
+      return { block: encodeBlock({ ...decoded, ...change(decoded) }) };
+    };
   const flipped = (bytes: Uint8Array): Uint8Array =>
     bytes.with(bytes.length - 1, (bytes.at(-1) ?? 0) ^ 1);
+  const retagged = (row: Uint8Array): Uint8Array =>
+    encode([
+      'firmament/snapshot/v2',
+      ...asArray(decode(row, { maxBytes: 1024 }), 'title').slice(1),
+    ]);
   const swapped = (at: number): readonly Uint8Array[] =>
     rows.with(at, rows[at + 1] as Uint8Array).with(at + 1, rows[at] as Uint8Array);
   const record = (at: number): ReturnType<typeof decodeRecordRow> =>
@@ -117,7 +148,7 @@ suite('T15: a snapshot smuggles nothing in', () => {
     [
       'a manifest of another release',
       'SNAPSHOT_MISMATCH',
-      reblocked(5, ({ block }) => {
+      rechained(5, ({ block }) => {
         const decoded = decodeBlock(block);
         const { attachment } = movedRelease(0, 8n);
         const transactions = decoded.transactions.map((each) => ({ ...each, attachment }));
@@ -127,7 +158,7 @@ suite('T15: a snapshot smuggles nothing in', () => {
     [
       'a release without its manifest',
       'SNAPSHOT_MISMATCH',
-      reblocked(5, ({ block }) => {
+      rechained(5, ({ block }) => {
         const decoded = decodeBlock(block);
         const transactions = decoded.transactions.map((each) => ({ ...each, attachment: null }));
         return { block: encodeBlock({ ...decoded, transactions }) };
@@ -143,7 +174,7 @@ suite('T15: a snapshot smuggles nothing in', () => {
     [
       'a signed block that its orderer did not sign',
       'SNAPSHOT_MISMATCH',
-      reblocked(1, ({ block }) => ({ block: flipped(block) })),
+      rechained(3, ({ block }) => ({ block: flipped(block) })),
     ],
     [
       'a signed block of another time',
@@ -151,6 +182,48 @@ suite('T15: a snapshot smuggles nothing in', () => {
       reblocked(1, ({ block }) => ({
         block: resigned(network, block, ({ time }) => ({ time: time + 1 })),
       })),
+    ],
+    [
+      'a root that is not the log’s, in the newest block',
+      'SNAPSHOT_MISMATCH',
+      rechained(
+        BLOCKS,
+        bare(() => ({ root: new Uint8Array(32) })),
+      ),
+    ],
+    [
+      'a block of another time',
+      'SNAPSHOT_MISMATCH',
+      rechained(
+        5,
+        bare(({ time }) => ({ time: time + 1 })),
+      ),
+    ],
+    [
+      'a block of another height',
+      'SNAPSHOT_MISMATCH',
+      rechained(
+        BLOCKS,
+        bare(({ height }) => ({ height: height + 1 })),
+      ),
+    ],
+    [
+      'a block of another network',
+      'SNAPSHOT_MISMATCH',
+      rechained(
+        5,
+        bare(() => ({ networkId: new Uint8Array(32) })),
+      ),
+    ],
+    [
+      'a statement twice',
+      'SNAPSHOT_MISMATCH',
+      rechained(
+        BLOCKS,
+        bare(({ transactions: [first, , ...rest] }) => ({
+          transactions: first ? [first, first, ...rest] : [],
+        })),
+      ),
     ],
     [
       'an epoch of another policy',
@@ -233,7 +306,11 @@ suite('T15: a snapshot smuggles nothing in', () => {
       retitled({ mapValues: title.mapValues - 1 }).toSpliced(mapAt, 1),
     ],
     ['map values in another order', 'SNAPSHOT_MALFORMED', swapped(mapAt)],
-    ['a row more', 'SNAPSHOT_MALFORMED', [...rows, rows.at(-1) as Uint8Array]],
+    [
+      'a row more',
+      'SNAPSHOT_MALFORMED',
+      [...rows, encodeMapRow({ key: new Uint8Array(32).fill(255), value: utf8('x') })],
+    ],
     [
       'a record of a name that none has',
       'SNAPSHOT_MALFORMED',
@@ -246,6 +323,7 @@ suite('T15: a snapshot smuggles nothing in', () => {
     ],
     ['a block above its bound', 'SNAPSHOT_MALFORMED', changed(1, () => new Uint8Array(10 << 20))],
     ['bytes that are no row', 'SNAPSHOT_MALFORMED', changed(1, () => utf8('?'))],
+    ['rows of another version', 'SNAPSHOT_MALFORMED', changed(0, (row) => retagged(row))],
     ['another thing', 'SNAPSHOT_MALFORMED', [utf8('{"snapshot":1}')]],
     ['rows that end early', 'SNAPSHOT_INCOMPLETE', rows.slice(0, -1)],
     ['blocks alone', 'SNAPSHOT_INCOMPLETE', rows.slice(0, recordAt)],
@@ -264,8 +342,9 @@ suite('T15: a snapshot smuggles nothing in', () => {
     });
   });
 
-  test('not in chunks above the bound, nor empty ones', () => {
-    for (const chunk of [new Uint8Array(CHUNK + 1), new Uint8Array()]) {
+  test('not in chunks above the bound, nor empty ones, nor with a row that would never end', () => {
+    const endless = new Uint8Array(100).fill(255);
+    for (const chunk of [new Uint8Array(CHUNK + 1), new Uint8Array(), endless]) {
       const options = { path: fresh(), genesis: network.genesis, appHash: appHashOfHead(HEAD) };
       assert.throws(() => new SnapshotImport(options).add(chunk), { code: 'SNAPSHOT_MALFORMED' });
     }

@@ -6,8 +6,8 @@ export const CRASH_MUTATIONS: readonly Mutation[] = [
   // A follower whose own disk failed would accuse an honest orderer, and halt for good.
   ...mutations('T12', 'src/ledger/replica.ts', 'src/ledger/evidence-crash.test.ts', [
     [
-      'error instanceof FirmamentError && !OWN_FAULT.test(error.code)',
-      'error instanceof FirmamentError',
+      'if (isRefusal(error)) return this.#lie(bytes, block.height, error);',
+      'if (error instanceof FirmamentError) return this.#lie(bytes, block.height, error);',
     ],
   ]),
   // A change that the disk had no room for would be finished by the next one.

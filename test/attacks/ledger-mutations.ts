@@ -38,13 +38,19 @@ export const LEDGER_MUTATIONS: readonly Mutation[] = [
     ['equal(block.networkId, this.genesis.networkId)', 'true'],
     ["check(equal(block.previous, this.newest.hash), 'BLOCK_MALFORMED', OTHER_HISTORY);", ''],
     ['check(block.time >= this.newest.time,', 'check(true,'],
-    ['check(block.size === closed.size,', 'check(true,'],
-    ['check(equal(block.root, closed.root),', 'check(true,'],
+    ['check(block.size === size,', 'check(true,'],
+    ['check(equal(block.root, root),', 'check(true,'],
     ['block.height > 0 && equal(this.headAt(block.height).hash, sha256(bytes))', 'true'],
     ['this.#halt = halt;', ''],
     ['this.#halt = this.evidence().at(-1);', ''],
-    ["if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))", 'if (false)'],
-    ["if (codeOf(error) === 'BLOCK_MALFORMED' && this.#signedPayload(bytes))", 'if (true)'],
+    [
+      "if (codeOf(error) === 'BLOCK_MALFORMED' && signedAsBlock(bytes, node.statement))",
+      'if (false)',
+    ],
+    [
+      "if (codeOf(error) === 'BLOCK_MALFORMED' && signedAsBlock(bytes, node.statement))",
+      'if (true)',
+    ],
   ]),
   ...mutations('T12', 'src/ledger/follow.ts', 'src/ledger/local.test.ts', [
     ['await takeOver(replica, source, signal);', ''],

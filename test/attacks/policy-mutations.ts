@@ -148,7 +148,7 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
     ['differs && equal(block.previous, before.hash)', 'equal(block.previous, before.hash)'],
     ['acknowledged <= before.size', 'true'],
     ["check(opened !== undefined, 'BLOCK_SIGNER');", ''],
-    ['this.#rootAt(before.epoch.policyVersion)', 'policyInForce(this.committed)'],
+    ['this.policyOf(before.epoch.policyVersion)', 'policyInForce(this.committed)'],
   ]),
   ...mutations('T12', 'src/ledger/rival-history.ts', T12, [
     [
