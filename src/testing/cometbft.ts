@@ -5,11 +5,8 @@ import { join } from 'node:path';
 import { openDatabase, type Database } from '../database.ts';
 import { codeOf } from '../errors.ts';
 import { findBinary } from '../ledger/cometbft/binary.ts';
-import {
-  createCometLedger,
-  type CometLedger,
-  type CometLedgerOptions,
-} from '../ledger/cometbft/comet-ledger.ts';
+import { createCometLedger, type CometLedger } from '../ledger/cometbft/comet-ledger.ts';
+import type { CometLedgerOptions } from '../ledger/cometbft/member-home.ts';
 import { openReplica, type Replica } from '../ledger/replica.ts';
 import { consortiumOf, type EngineMember } from '../registry/orderer.ts';
 import {

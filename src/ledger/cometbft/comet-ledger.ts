@@ -1,25 +1,23 @@
 /** The consortium engine behind the ledger's port: a member's CometBFT and its replica, run as one. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { equal } from '../../bytes.ts';
-import type { Clock } from '../../clock.ts';
-import type { PrivateKey } from '../../crypto/key.ts';
 import { openDatabase, type Database } from '../../database.ts';
 import { check } from '../../errors.ts';
-import type { Logger } from '../../logger.ts';
-import { memberName, type EngineMember } from '../../registry/orderer.ts';
-import { policyInForce } from '../../registry/state.ts';
+import { memberName } from '../../registry/orderer.ts';
 import type { Transaction } from '../../registry/statement.ts';
 import type { Head } from '../close-block.ts';
 import type { Placement } from '../committed-ledger.ts';
 import type { BlockSource, Ledger, LedgerStatus } from '../ledger.ts';
 import { consortiumInForce } from '../proven-ledger.ts';
 import { replicaSource } from '../replica-source.ts';
-import type { Replica } from '../replica.ts';
 import { Application, type CommittedBlock } from './application.ts';
 import { checkVersion } from './binary.ts';
 import { Certificates } from './certificates.ts';
 import { startOfChain, type ChainStart } from './chain-start.ts';
-import { addressOf, hasBlocks, prepareHome, type StateSync, type Timing } from './home.ts';
+import { configText, type HomeOptions } from './engine-config.ts';
+import { addressOf, hasBlocks, prepareHome } from './home.ts';
+import { emptyEvery, homeOf, type CometLedgerOptions } from './member-home.ts';
 import { EnginePair } from './pair.ts';
 import { PendingGroups } from './pending.ts';
 import { readiness } from './readiness.ts';
@@ -30,36 +28,6 @@ import { engineSockets, type EngineSockets } from './sockets.ts';
 import { Submissions } from './submissions.ts';
 import { TransactionCache } from './transaction-cache.ts';
 import { EngineWatch } from './watch.ts';
-
-export interface CometLedgerOptions {
-  readonly replica: Replica;
-  /** This node, as the policy in force lists it. */
-  readonly member: EngineMember;
-  /** Ed25519: signs votes; the policy names its public half. */
-  readonly consensusKey: PrivateKey;
-  /** Ed25519: this node's name among its peers. */
-  readonly nodeKey: PrivateKey;
-  /** The engine's folder, of this node alone. */
-  readonly home: string;
-  /** Path of a CometBFT binary (`findBinary`). */
-  readonly binary: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** "host:port" to listen on for peers, where it is not the member's address. */
-  readonly listen?: string | undefined;
-  readonly stateSync?: StateSync | undefined;
-  /** Our blocks from one snapshot to the next (default 1,000). */
-  readonly snapshotEvery?: number | undefined;
-  readonly timing?: Partial<Timing> | undefined;
-  /** Milliseconds until a caller is told that its group is kept (default 8,000), and between attempts (2,000). */
-  readonly orderWaitMs?: number | undefined;
-  readonly againMs?: number | undefined;
-  /** How much may wait: statements (default 4,096) and bytes (default 32 MiB). */
-  readonly queueStatements?: number | undefined;
-  readonly queueBytes?: number | undefined;
-  /** Milliseconds of the first pause before engine and application start anew (default 250). */
-  readonly backoffMs?: number | undefined;
-}
 
 /**
  * Takes part in the consortium until it is disposed of. Returns once engine and application were started; what is
@@ -79,41 +47,23 @@ export async function createCometLedger(options: CometLedgerOptions): Promise<Co
   );
   await checkVersion(binary);
   const start = startOfChain(replica);
-  const sockets = await engineSockets(home);
-  await writeHome(options, start, sockets);
-  return new CometLedger(options, start, sockets, openDatabase(join(home, 'engine.db')));
-}
-
-// Empty blocks come so often that T11's time, maxHold, holds four of them.
-function emptyEvery(replica: Replica): number {
-  return Math.max(1, Math.floor(policyInForce(replica.view()).policy.maxHold / 4));
-}
-
-async function writeHome(
-  options: CometLedgerOptions,
-  start: ChainStart,
-  { abci, rpc }: EngineSockets,
-): Promise<void> {
-  const { replica, member, consensusKey, nodeKey, home, listen, timing, stateSync } = options;
-  await prepareHome({
-    home,
-    start,
-    members: consortiumInForce(replica).members,
-    member,
-    consensusKey,
-    nodeKey,
-    abci,
-    rpc,
-    listen,
-    emptyEvery: emptyEvery(replica),
-    timing,
-    // With blocks of ours there is nothing to begin with: the engine gets its own from its peers.
-    stateSync:
-      replica.head().height === replica.chainStart(start.chain).height ? stateSync : undefined,
-  });
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  // Open exclusively: no second process works on this home.
+  const database = openDatabase(join(home, 'engine.db'));
+  try {
+    const sockets = await engineSockets(home);
+    await prepareHome(homeOf(options, start, sockets));
+    return new CometLedger(options, start, sockets, database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 const APP_AHEAD = /app block height \(\d+\) is higher than core/;
+
+// Members that start anew because the policy names other ones do so in turn, this many milliseconds apart.
+const IN_TURN = 5_000;
 
 export class CometLedger implements Ledger {
   readonly #options: CometLedgerOptions;
@@ -129,6 +79,11 @@ export class CometLedger implements Ledger {
   readonly #watch: EngineWatch;
   readonly #pair: EnginePair;
   readonly #ready: ReturnType<typeof readiness>;
+  readonly #home: () => HomeOptions;
+  /** config.toml as the engine that runs has it. */
+  #config = '';
+  #policyVersion: number;
+  #turn: NodeJS.Timeout | undefined;
 
   constructor(
     options: CometLedgerOptions,
@@ -141,6 +96,8 @@ export class CometLedger implements Ledger {
     this.#sockets = sockets;
     this.#database = database;
     this.#source = replicaSource(replica);
+    this.#policyVersion = replica.head().epoch.policyVersion;
+    this.#home = () => homeOf(options, start, sockets);
     this.#rpc = engineRpc(sockets.rpc);
     const cache = new TransactionCache();
     const { chain } = start;
@@ -199,7 +156,9 @@ export class CometLedger implements Ledger {
       logger,
       answer: (call) => this.#application.answer(call),
       prepare: async (last) => {
-        await writeHome(options, start, sockets);
+        const prepared = this.#home();
+        await prepareHome(prepared);
+        this.#config = configText(prepared);
         // An engine that lost its blocks is led through them again.
         if (APP_AHEAD.test(last) || !(await hasBlocks(home))) replica.forgetEngine();
         this.#application.abandon();
@@ -221,11 +180,24 @@ export class CometLedger implements Ledger {
     });
   }
 
+  // Whom an engine connects to it reads at its start. One that is no member any more is refused from then on.
+  #policyChanged({ epoch }: Head): void {
+    this.#policyVersion = epoch.policyVersion;
+    const { replica, member, logger } = this.#options;
+    const { members } = consortiumInForce(replica);
+    const place = members.findIndex((each) => memberName(each) === memberName(member));
+    if (place < 0 || configText(this.#home()) === this.#config) return;
+    logger.info('the policy names other members: the engine starts anew in its turn', { place });
+    clearTimeout(this.#turn);
+    this.#turn = setTimeout(() => this.#pair.restart(), (place + 1) * IN_TURN);
+  }
+
   #committed({ height, time, head, outcomes }: CommittedBlock): void {
     this.#watch.committed(time);
     this.#submissions.committed(outcomes);
     this.#certificates.committed(height, head);
     if (!head) return;
+    if (head.epoch.policyVersion !== this.#policyVersion) this.#policyChanged(head);
     this.#snapshotFolder.committed(head.height);
     this.#options.logger.debug('block committed', {
       height: head.height,
@@ -302,6 +274,7 @@ export class CometLedger implements Ledger {
 
   /** Stops the engine. What waits is kept on disk, and its callers are told so. The replica stays open. */
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#turn);
     this.#submissions.close();
     await this.#pair[Symbol.asyncDispose]();
     this.#ready.stop();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ import type { CometLedger } from './comet-ledger.ts';
 
 /** What a light client asks, over HTTP, as nodes will hand it on. */
 async function lightSource(ledger: CometLedger): Promise<{ server: Server; url: string }> {
-  const server = createServer(async (request, response) => {
+  const answered = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { id, method, params } = JSON.parse(await text(request)) as {
       id: unknown;
       method: string;
@@ -25,7 +25,8 @@ async function lightSource(ledger: CometLedger): Promise<{ server: Server; url: 
     );
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
-  });
+  };
+  const server = createServer((request, response) => void answered(request, response));
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, '127.0.0.1', resolve);
   await promise;
@@ -42,13 +43,7 @@ test('a fifth member begins with a snapshot, and has what the others have', asyn
     ledger: { snapshotEvery: 4 },
   });
   await comet.start();
-  const nodes = comet.nodes as readonly CometNode[] as [
-    CometNode,
-    CometNode,
-    CometNode,
-    CometNode,
-    CometNode,
-  ];
+  const nodes = comet.nodes as [CometNode, CometNode, CometNode, CometNode, CometNode];
   const [first, second] = nodes;
   const fifth = nodes[4];
   const { author, group } = registeredAuthor(comet.network, 'acme');

@@ -4,15 +4,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
-import { check, codeOf, fail, FirmamentError } from '../../errors.ts';
+import { check, fail, FirmamentError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { encodeGroup, MAX_GROUP, MAX_STATEMENTS } from '../../registry/group.ts';
 import { isUrgent } from '../../registry/urgent.ts';
 import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
 import type { Placement } from '../committed-ledger.ts';
 import type { Outcome, Replica } from '../replica.ts';
+import { BroadcastLane } from './broadcast-lane.ts';
 import type { PendingGroups } from './pending.ts';
-import { MAX_CALLS, type EngineRpc } from './rpc.ts';
+import type { EngineRpc } from './rpc.ts';
 import type { ParsedTransaction, TransactionCache } from './transaction-cache.ts';
 
 export interface SubmissionsOptions {
@@ -49,14 +50,15 @@ const URGENT_ROOM = 1024;
 export class Submissions {
   readonly #options: SubmissionsOptions;
   readonly #waiting = new Map<string, Submitted>();
-  readonly #lane: Submitted[] = [];
+  readonly #lane: BroadcastLane;
   readonly #closed = new AbortController();
-  #sending = false;
   #statements = 0;
   #bytes = 0;
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
+    const { rpc, logger } = options;
+    this.#lane = new BroadcastLane({ rpc, logger, isWanted: (id) => this.#isWanted(id) });
     for (const { id, bytes } of options.pending.all()) {
       const parsed = options.cache.parsedOrNone(bytes);
       if (parsed) this.#add(parsed, bytes);
@@ -172,62 +174,23 @@ export class Submissions {
 
   /** Puts everything that waits forward at once: after a start of the engine. */
   resend(): void {
-    const all = [...this.#waiting.values()].filter((each) => !this.#lane.includes(each));
+    const all = [...this.#waiting.values()];
     for (const submitted of all.toSorted((a, b) => Number(b.urgent) - Number(a.urgent)))
       this.#send(submitted);
   }
 
   #send(submitted: Submitted): void {
-    if (!this.#options.isReady()) return;
-    this.#lane.push(submitted);
-    void this.#work();
+    if (this.#options.isReady()) this.#lane.push(submitted.parsed.id, submitted.bytes);
   }
 
-  // One request at a time: what one signer submitted in order stays in order.
-  async #work(): Promise<void> {
-    if (this.#sending) return;
-    this.#sending = true;
-    try {
-      for (let batch = this.#batch(); batch.length > 0; batch = this.#batch())
-        await this.#putForward(batch);
-    } finally {
-      this.#sending = false;
-    }
-  }
-
-  #batch(): readonly Submitted[] {
-    const { replica } = this.#options;
-    const batch: Submitted[] = [];
-    let length = 0;
-    for (let next = this.#lane[0]; next && batch.length < MAX_CALLS; next = this.#lane[0]) {
-      if (batch.length > 0 && length + next.bytes.length > MAX_GROUP) break;
-      this.#lane.shift();
-      if (!this.#waiting.has(next.parsed.id)) continue;
-      const known = placed(replica, next.parsed.group);
-      if (known) {
-        this.#resolve(next, known);
-        this.#drop([next.parsed.id]);
-        continue;
-      }
-      length += next.bytes.length;
-      batch.push(next);
-    }
-    return batch;
-  }
-
-  async #putForward(batch: readonly Submitted[]): Promise<void> {
-    const { rpc, logger } = this.#options;
-    try {
-      // In order and without waiting for each: what the rules say of one is told to `refused`. An answer that it is in
-      // the mempool already, or that the mempool is full, changes nothing: asked again in a while.
-      await rpc.calls(
-        'broadcast_tx_async',
-        batch.map(({ bytes }) => ({ tx: bytes.toBase64() })),
-      );
-    } catch (error) {
-      // The engine ends or starts: asked again in a while.
-      logger.debug('groups could not be put forward', { code: codeOf(error), error });
-    }
+  #isWanted(id: string): boolean {
+    const submitted = this.#waiting.get(id);
+    if (!submitted) return false;
+    const known = placed(this.#options.replica, submitted.parsed.group);
+    if (!known) return true;
+    this.#resolve(submitted, known);
+    this.#drop([id]);
+    return false;
   }
 
   /** The rules refuse a transaction on the state that is here. */
@@ -244,7 +207,7 @@ export class Submissions {
       await sleep(this.#options.againMs, undefined, { signal }).catch(() => undefined);
       const before = performance.now() - this.#options.againMs;
       for (const submitted of this.#waiting.values())
-        if (submitted.since <= before && !this.#lane.includes(submitted)) this.#send(submitted);
+        if (submitted.since <= before) this.#send(submitted);
     }
   }
 
