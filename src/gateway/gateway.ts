@@ -18,6 +18,7 @@ import type { Root } from '../registry/root.ts';
 import { Announcer } from './announcer.ts';
 import { apiRoutes } from './api-routes.ts';
 import { openAuthority, type Authority } from './authority.ts';
+import { snapshots } from './backup.ts';
 import { Campaign } from './campaign.ts';
 import type { Listener } from './config-fields.ts';
 import type { GatewayConfig } from './config.ts';
@@ -217,6 +218,7 @@ export async function startGateway(
     downlink,
     followers,
     poll,
+    snapshot: snapshots(kept.database, config.data),
     enrol: (model) =>
       formatBundle({
         gateway: addresses.https,

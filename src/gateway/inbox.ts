@@ -87,7 +87,7 @@ function status(parts: InboxParts, device: string, payload: Uint8Array): void {
   else note(parts, { step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
   if (stored.detail.startsWith('DEVICE_DOWNLOAD_MISMATCH') && release)
     downloads
-      .doubt(release.sha256)
+      .doubt(release)
       .catch((error: unknown) => parts.logger.error('an image can not be read', { error }));
 }
 
