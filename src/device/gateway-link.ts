@@ -100,13 +100,13 @@ export class GatewayLink implements AsyncDisposable {
       resubscribe: false,
     });
     this.#client = client;
+    boundPackets(client);
     let reason = 'closed';
     client.on('error', (error) => {
       reason = 'code' in error ? String(error.code) : error.message;
       client.end(true);
     });
     client.on('connect', () => {
-      boundPackets(client);
       const own = (['offer', 'time'] as const).map((channel) => topic(enrolment.device, channel));
       client.subscribe(own, { qos: 1 }, (error, granted) => {
         if (error || granted?.some(({ qos }) => qos === 128)) {
