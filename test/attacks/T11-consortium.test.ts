@@ -10,7 +10,7 @@ import { Consortium } from '../../src/node/consortium.ts';
 import { forwardInTurn, fromMembers } from '../../src/node/member-calls.ts';
 import { nodesOf, type NamedNode } from '../../src/registry/policy.ts';
 import { certificateFor, type CertificateOptions } from '../../src/testing/certificates.ts';
-import { fixtureConsortium, fixtureKey, fixtureNetwork } from '../../src/testing/fixture.ts';
+import { fixtureKey, fixtureNetwork } from '../../src/testing/fixture.ts';
 import { changedPolicy } from '../../src/testing/governance.ts';
 import {
   declaration,

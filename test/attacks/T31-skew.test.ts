@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf } from '../../src/errors.ts';
 import type { Head } from '../../src/ledger/close-block.ts';
 import { BlockTimes } from '../../src/node/block-times.ts';
+import { submitPolicy } from '../../src/node/submit-policy.ts';
 import { signBlock, unverifiedBlock } from '../../src/registry/block.ts';
 import { fixtureNetwork } from '../../src/testing/fixture.ts';
 import { startFakeOrderer } from '../../src/testing/fake-orderer.ts';
+import { changedPolicy, governanceKeys } from '../../src/testing/governance.ts';
 import {
   declaration,
   openedReplica,
@@ -129,5 +133,28 @@ suite('T31: by a network whose skew is 120 seconds', { timeout: 60_000 }, () => 
 
   test('nor one that backdates', async () => {
     assert.equal(await isCosigned(-600), false);
+  });
+
+  test('one whose clock went a day ahead is replaced, and leaves nothing of that day behind', async () => {
+    const ahead = new Map([['d/n1', 0]]);
+    const now = (): number => Math.floor(Date.now() / 1000);
+    await using net = await startTestNetwork({ start: [], receiptWaitMs: 500 });
+    const clock = (name: string) => (): number => now() + (ahead.get(name) ?? 0);
+    await Promise.all(net.names.map((name) => net.start(name, { clock: clock(name) })));
+    const signer = await testAuthor(net, { timeoutMs: 4_000 });
+    const { height } = net.node('a/n1').health();
+    ahead.set('d/n1', 86_400);
+    const declared = signer.declare('in vain').catch(codeOf);
+    await sleep(1_500);
+    assert.equal(net.node('d/n1').health().height, height + 1);
+    assert.equal(net.node('a/n1').health().height, height);
+    // Right again or not: what it made stands in its way.
+    await net.stop('d/n1');
+    const approvers = governanceKeys(join(net.folder, 'network'), ['a', 'b', 'c']);
+    const orderer = { engine: 'local', operator: 'c', node: 'n1' } as const;
+    const { root, statement } = changedPolicy(net.root, { orderer }, approvers);
+    await submitPolicy({ from: net.root, to: root, statement, timeoutMs: 20_000 });
+    assert.equal(await declared, 'AUTHOR_TIMEOUT');
+    await signer.declare('after');
   });
 });

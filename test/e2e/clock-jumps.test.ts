@@ -64,12 +64,12 @@ suite('clock jumps', { timeout: 120_000 }, () => {
     assert.deepEqual(freshness(await updated()), ['installed', 'fresh(own clock)']);
   });
 
-  test('one operator is a day ahead, the orderer: its time is not among those that count', async () => {
-    jump(DAY, [network.orderer]);
+  test('one operator is a day ahead: its time is not among those that count', async () => {
+    jump(DAY, ['a/n1']);
     assert.deepEqual(freshness(await updated()), ['installed', 'fresh(own clock)']);
   });
 
-  test('that clock is right again: blocks keep the time that they have reached', async () => {
+  test('that clock is right again', async () => {
     jump(0);
     assert.deepEqual(freshness(await updated()), ['installed', 'fresh(own clock)']);
   });
