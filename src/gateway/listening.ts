@@ -125,6 +125,7 @@ export class Listening implements AsyncDisposable {
     this.#node = node;
     try {
       for await (const change of this.#parts.listen(node, signal)) {
+        if (signal.aborted) break;
         this.#told = Math.max(this.#told, change.size);
         if (!this.#concerns(change)) continue;
         next = change;

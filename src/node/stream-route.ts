@@ -100,7 +100,7 @@ export function streamRoute(
       const left = (perClient.get(client) ?? 1) - 1;
       if (left > 0) perClient.set(client, left);
       else perClient.delete(client);
-      reply.raw.destroy();
+      if (!stream.readableEnded) reply.raw.destroy();
     });
     reply.raw.once('close', () => stream.destroy());
     // Headers go with the first byte.

@@ -74,10 +74,10 @@ export const GATEWAY_EDGE_MUTATIONS: readonly Mutation[] = [
       'done(null, subscription)',
     ],
     [
-      'if (!client || !target || !isOwn(client.id, packet.topic, UPWARD)) return refused();',
-      'if (!client || !target) return refused();',
+      'if (!client || !target || !isOwn(client.id, packet.topic, UPWARD)) return done(refused());',
+      'if (!client || !target) return done(refused());',
     ],
-    ['if (this.#messages.take(client.id) > 0) return refused();', ''],
+    ['if (this.#messages.take(client.id) > 0) return done(refused());', ''],
     [
       'this.#unlisten = devices.onRevoked((id) => this.disconnect(id));',
       'this.#unlisten = () => {};',

@@ -12,6 +12,7 @@ import { NODE_MUTATIONS } from './node-mutations.ts';
 import { OPERATION_MUTATIONS } from './operation-mutations.ts';
 import { POLICY_MUTATIONS } from './policy-mutations.ts';
 import { PSK_MUTATIONS } from './psk-mutations.ts';
+import { STREAM_MUTATIONS } from './stream-mutations.ts';
 import { SUIT_MUTATIONS } from './suit-mutations.ts';
 import { TIME_MUTATIONS } from './time-mutations.ts';
 
@@ -51,6 +52,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LEDGER_MUTATIONS,
   ...CONSENSUS_MUTATIONS,
   ...LIGHT_MUTATIONS,
+  ...STREAM_MUTATIONS,
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...PSK_MUTATIONS,
