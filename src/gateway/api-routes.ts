@@ -1,4 +1,5 @@
 /** The owner's API: JSON over HTTPS with a bearer token (docs/spec/gateway.md). */
+import { gatewayOpenapi } from '../api/gateway-openapi.ts';
 import { check, fail } from '../errors.ts';
 import { lineText } from '../registry/line.ts';
 import type { App } from '../net/server.ts';
@@ -97,10 +98,13 @@ export function apiRoutes(app: App, parts: ApiParts): void {
     return { snapshot: SNAPSHOT };
   });
   app.post('/v1/enrolment-codes', async (request) => {
-    const body = (request.body ?? {}) as Readonly<Record<string, unknown>>;
-    const model = typeof body['model'] === 'string' ? body['model'] : null;
+    const { model } = (request.body ?? {}) as Readonly<Record<string, unknown>>;
+    if (model === undefined || model === null) return { bundle: parts.enrol(null) };
+    const right = typeof model === 'string' && model.length > 0 && model.length <= 64;
+    check(right, 'API_QUERY_INVALID', '"model" is a text of 1 to 64 characters');
     return { bundle: parts.enrol(model) };
   });
+  app.get('/openapi.json', async () => gatewayOpenapi());
 }
 
 async function say(parts: ApiParts, word: string, body: unknown): Promise<object> {
