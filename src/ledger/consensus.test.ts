@@ -365,6 +365,15 @@ test('one log from a local orderer to a consortium', () => {
   assert.deepEqual(again.append(replica.block(1)), replica.head());
 });
 
+test('a database of before there were certificates is taken over', () => {
+  const { replica, database } = openedReplica(network);
+  database.exec('DROP TABLE certificate; PRAGMA user_version = 1');
+  const again = openReplica(database, network.genesis);
+  assert.deepEqual(again.head(), replica.head());
+  provenBlock(again, network, [registration]);
+  assert.equal(openReplica(database, network.genesis).certified().height, 1);
+});
+
 test('nobody decides for a network that one node orders', () => {
   const local = fixtureNetwork();
   const { replica } = openedReplica(local);

@@ -38,6 +38,18 @@ export function appHashOfHead({
   return appHash({ size, root, stateRoot: epoch.stateRoot });
 }
 
+/** That a certificate is of this head. Errors: LEDGER_CERTIFICATE. */
+export function checkAppHash(
+  signed: Uint8Array,
+  head: Pick<Head, 'size' | 'root' | 'epoch'>,
+): void {
+  check(
+    equal(signed, appHashOfHead(head)),
+    'LEDGER_CERTIFICATE',
+    'the certificate of another head',
+  );
+}
+
 const MAX_UNCERTIFIED = 64;
 
 export class ProvenLedger extends CommittedLedger {
@@ -114,25 +126,20 @@ export class ProvenLedger extends CommittedLedger {
     if (height < next) return;
     const head = this.headAt(height);
     check(height === next, 'LEDGER_OUT_OF_ORDER', 'an older head has no certificate', { next });
-    this.checkSigned(this.policyOf(this.headAt(height - 1).epoch.policyVersion), certificate, head);
+    const before = this.policyOf(this.headAt(height - 1).epoch.policyVersion);
+    checkAppHash(this.signedAppHash(before, certificate), head);
     transaction(this.database, () => this.keepCertificate(height, certificate));
     this.certifiedTo(height);
   }
 
   /**
-   * That the validators of the policy in force before a block signed the head after it.
-   * Errors: COMMIT_*, LEDGER_CERTIFICATE, LEDGER_ENGINE.
+   * The app hash that the validators of the policy in force before a block signed. Errors: COMMIT_*, LEDGER_ENGINE.
    */
-  protected checkSigned(
-    before: Root,
-    certificate: Uint8Array,
-    head: Pick<Head, 'size' | 'root' | 'epoch'> | undefined,
-  ): void {
+  protected signedAppHash(before: Root, certificate: Uint8Array): Uint8Array {
     const orderer = consortiumOf(before.policy.orderer);
     const decoded = decodeCertificate(certificate);
     verifyCommit(decoded, validatorsOf(orderer), chainIdOf(this.genesis.networkId, orderer.chain));
-    const same = head === undefined || equal(appHashOf(decoded), appHashOfHead(head));
-    check(same, 'LEDGER_CERTIFICATE', 'the certificate is of another head');
+    return appHashOf(decoded);
   }
 
   /** Inside the caller's transaction; `certifiedTo` follows after it. */

@@ -37,6 +37,7 @@ import {
   type Evidence,
   type Halt,
 } from './orderer-lies.ts';
+import { checkAppHash } from './proven-ledger.ts';
 import { committedView } from './record-tables.ts';
 import { prepareTables } from './schema.ts';
 
@@ -190,9 +191,9 @@ export class Replica extends DecidingLedger {
     const before = policyInForce(this.committed);
     check(before.policy.orderer.engine === 'cometbft', 'BLOCK_SIGNER', 'one node orders');
     // The votes first: what nobody agreed to is not run.
-    this.checkSigned(before, served.certificate, undefined);
+    const signed = this.signedAppHash(before, served.certificate);
     const { closed, head } = this.#derived(served.block, block);
-    this.checkSigned(before, served.certificate, head);
+    checkAppHash(signed, head);
     transaction(this.database, () => {
       this.write(closed, head, served.block, block.transactions);
       this.keepCertificate(head.height, served.certificate);

@@ -57,15 +57,12 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
       'verifyCommit(decoded, validatorsOf(orderer), chainIdOf(this.genesis.networkId, orderer.chain));',
       '',
     ],
-    ["check(same, 'LEDGER_CERTIFICATE',", "check(true, 'LEDGER_CERTIFICATE',"],
-    [
-      'this.checkSigned(this.policyOf(this.headAt(height - 1).epoch.policyVersion), certificate, head);',
-      '',
-    ],
+    ['equal(signed, appHashOfHead(head))', 'true'],
+    ['checkAppHash(this.signedAppHash(before, certificate), head);', ''],
   ]),
   ...mutations('T31', REPLICA, ATTACKS, [
     ["check(before.policy.orderer.engine === 'cometbft', 'BLOCK_SIGNER', 'one node orders');", ''],
-    ['this.checkSigned(before, served.certificate, head);', ''],
+    ['checkAppHash(signed, head);', ''],
     ["check(known, 'BLOCK_SIGNER', OTHER_HISTORY);", ''],
     [
       "if (!orderer) return this.#openOther(bytes, new FirmamentError('BLOCK_SIGNER'));",
