@@ -17,11 +17,13 @@ import { memberJson } from './engine-member-file.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
+import { verifyCommitOf } from './verify-commit.ts';
 
 const USAGE = `Usage: firmament node start CONFIG [--cosigner-record-is-mine]
        firmament node backup CONFIG DIR
        firmament node restore CONFIG DIR
        firmament node engine-member CONFIG --address HOST:PORT [--no-vote]
+       firmament node verify-commit OPERATOR/NODE --root FILE [--max-age SECONDS]
 
 Runs the node that CONFIG (config.json) describes until SIGTERM or SIGINT. Logs JSON lines on stderr; prints one line
 on stdout when it listens.
@@ -35,13 +37,17 @@ not. restore makes the data folder of a node that does not run from such a copy.
 
 engine-member makes the node's keys for the consortium engine in its key file, unless they are there, and prints what
 "policy propose --add-engine-member" reads. Start the node again after it. HOST:PORT is where the other members reach
-its engine.`;
+its engine.
+
+verify-commit asks a node, which is not believed, for its newest commit of the consortium engine and for its checkpoint,
+and checks that more than two thirds of the validators signed the head that k operators cosigned. FILE: a root that you
+believe; later policies are followed from it.`;
 
 export function node(args: readonly string[], io: Io): Promise<number> {
   return runVerb(
     'node',
     USAGE,
-    { start, backup, restore, 'engine-member': engineMember },
+    { start, backup, restore, 'engine-member': engineMember, 'verify-commit': verifyCommitOf },
     args,
     io,
   );

@@ -8,7 +8,7 @@ import type { Operator, Policy, PolicyNode, Role } from '../registry/policy.ts';
 import type { PolicyApproval } from '../registry/policy-change.ts';
 import { createRoot, parseRoot, type Root } from '../registry/root.ts';
 import { memberOfJson } from './engine-member-file.ts';
-import { bytesOf, objectOf, readJson, textOf, wholeOf, type Json } from './json-fields.ts';
+import { bytesOf, objectOf, readJson, textOf, wholeOf } from './json-fields.ts';
 
 export interface Proposal {
   /** The root in force. */

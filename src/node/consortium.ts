@@ -181,13 +181,13 @@ export class Consortium {
   /** The newest signed header that is known here, with the head that it stands for. Errors: NODE_NO_COMMIT. */
   commit(): ProvenCommit {
     const { replica } = this.#parts;
-    const newest = this.#member?.newestCertificate();
-    return (
-      (newest && commitOf(replica, newest)) ??
-      this.#heard ??
-      commitOf(replica, replica.certificate(replica.certified().height)) ??
-      fail('NODE_NO_COMMIT')
-    );
+    const known = [
+      commitOf(replica, this.#member?.newestCertificate()),
+      this.#heard,
+      commitOf(replica, replica.certificate(replica.certified().height)),
+    ].filter((commit) => commit !== undefined);
+    const [newest] = known.toSorted((a, b) => b.head.height - a.head.height || b.time - a.time);
+    return newest ?? fail('NODE_NO_COMMIT');
   }
 
   /** Asks this member's engine what changes nothing. Errors: NODE_ROLE, ENGINE_RPC. */

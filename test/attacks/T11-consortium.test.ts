@@ -1,7 +1,6 @@
 /** T11 and T31 for a node that is no member: what it hears from members, and what it hands on to them. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../../src/api/commit.ts';
 import { FirmamentError, type Code } from '../../src/errors.ts';
 import type { Replica } from '../../src/ledger/replica.ts';

@@ -18,6 +18,11 @@ export const NODE_ENGINE_MUTATIONS: readonly Mutation[] = [
     ['return equal(appHashOf(certificate), appHashOfHead(head));', 'return true;'],
     ['verifyAs(replica, certificate, before);', ''],
   ]),
+  ...mutations('T31', 'src/cli/verify-commit.ts', 'src/cli/verify-commit.test.ts', [
+    ['verifyCommit(certificate, validatorsOf(orderer), chainIdOf(networkId, orderer.chain));', ''],
+    ["check(equal(appHashOf(certificate), appHash(commit.head)), 'LEDGER_CERTIFICATE');", ''],
+    ['equal(commit.head.root, checkpoint.root)', 'true'],
+  ]),
   ...mutations('T31', 'src/node/member-calls.ts', CONSORTIUM, [
     ['refusals.size > faulty(operators)', 'refusals.size > 0'],
     ['if (from === asked) turn++;', ''],

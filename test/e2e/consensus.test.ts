@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { COMMIT, decodeCommit, MAX_COMMIT } from '../../src/api/commit.ts';
+import { node } from '../../src/cli/node.ts';
 import { buildSampleFirmware } from '../../src/device/firmware/sample.ts';
 import { findBinary } from '../../src/ledger/cometbft/binary.ts';
 import { appHash } from '../../src/light/app-hash.ts';
@@ -142,6 +143,16 @@ test(
     for (const name of MEMBERS) assert.equal(network.node(name).health().engine?.ready, true);
     await until('all are where the others are', () => new Set(scene.heights()).size === 1);
     for (const name of network.names) await checkCommit(network, name, root);
+    // From the root that began with one orderer.
+    const out: string[] = [];
+    const io = {
+      stdout: (line: string) => void out.push(line),
+      stderr: (line: string) => void out.push(line),
+    };
+    const audit = ['verify-commit', 'd/n2', '--root', network.rootFile, '--json'];
+    assert.equal(await node(audit, io), 0, out.join(''));
+    const { policy, validators, operators } = JSON.parse(out.join('')) as Record<string, unknown>;
+    assert.deepEqual([policy, validators, (operators as string[]).length], [2, 4, 3]);
     // A node that slept through it finds its way by itself.
     await network.stop('d/n2');
     await scene.updates();
