@@ -5,7 +5,10 @@ import { encode } from '../../src/cbor/encode.ts';
 import { decodeServed, encodeServed } from '../../src/ledger/consensus-block.ts';
 import type { Head } from '../../src/ledger/close-block.ts';
 import type { Database } from '../../src/database.ts';
+import { replicaSource } from '../../src/ledger/replica-source.ts';
 import { openReplica, type Replica } from '../../src/ledger/replica.ts';
+import { followPolicy, type Neighbour } from '../../src/ledger/rival-history.ts';
+import { policiesFrom } from '../../src/node/policy-chain.ts';
 import { decodeBlock, encodeBlock, signBlock, type Block } from '../../src/registry/block.ts';
 import { certificateFor } from '../../src/testing/certificates.ts';
 import { fixtureConsortium, fixtureNetwork } from '../../src/testing/fixture.ts';
@@ -280,5 +283,59 @@ suite('T12, T31: the orderer of before has no word any more', () => {
     assert.throws(() => follower.append(forged), { code: 'BLOCK_SIGNER' });
     follower.append(replica.block(2));
     assert.equal(follower.certified(), follower.head());
+  });
+});
+
+suite('T12, T31: nodes compare what they hold', () => {
+  const local = fixtureNetwork();
+  const { author: writer, group } = registeredAuthor(local, 'acme');
+  const live = new AbortController().signal;
+  const neighbour = (replica: Replica): Neighbour => ({
+    ...replicaSource(replica),
+    policies: async (from) => policiesFrom(replica, from),
+  });
+
+  function moved(): Replica {
+    const { replica } = openedReplica(local);
+    const orderer = fixtureConsortium(local.nodes, 2);
+    const change = changedPolicy(local.root, { orderer }, local.operators.slice(1));
+    ordered(replica, local, [transactionOf(change.statement)]);
+    return replica;
+  }
+
+  test('one that was away during the move finds it with any node', async () => {
+    const replica = moved();
+    provenBlock(replica, local, [group], { chain: 2 });
+    const away = openedReplica(local).replica;
+    assert.equal(await followPolicy(away, neighbour(replica), () => 0, live), true);
+    assert.equal(away.ordering().engine, 'cometbft');
+    for (const bytes of replica.blocks(away.certified().height + 1, 1 << 20)) away.append(bytes);
+    assert.deepEqual(away.head(), replica.head());
+  });
+
+  test('two certificates of one block are no two histories', async () => {
+    const [one, other] = [moved(), moved()];
+    for (const [replica, voters] of [
+      [one, local.nodes],
+      [other, local.nodes.slice(1)],
+    ] as const)
+      provenBlock(replica, local, [group], { chain: 2, voters });
+    assert.notDeepEqual(one.served(2), other.served(2));
+    const policies = async (): Promise<readonly Uint8Array[]> => [];
+    assert.equal(await followPolicy(one, { ...neighbour(other), policies }, () => 0, live), false);
+    // Nor does a later policy with the other lead back behind them.
+    const { root } = changedPolicy(
+      local.root,
+      { orderer: fixtureConsortium(local.nodes, 2) },
+      local.operators.slice(1),
+    );
+    const change = changedPolicy(root, { maxAge: 90_000 }, local.operators.slice(1));
+    provenBlock(other, local, [[transactionOf(change.statement)]], { chain: 2, height: 3 });
+    assert.equal(await followPolicy(one, neighbour(other), () => 0, live), true);
+    assert.deepEqual(one.head(), other.head());
+    // A member's head that waits for its certificate is with nobody yet.
+    decided(one, [[declaration(writer, 3)]]);
+    assert.equal(await followPolicy(one, neighbour(other), () => 0, live), false);
+    assert.equal(one.halted(), undefined);
   });
 });

@@ -69,6 +69,15 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
       'if (!orderer) return unverifiedBlock(bytes);',
     ],
   ]),
+  ...mutations('T31', 'src/ledger/rival-history.ts', ATTACKS, [
+    [
+      'equal(sha256(hashedBytes(block)), replica.headAt(height).hash)',
+      'equal(sha256(block), replica.headAt(height).hash)',
+    ],
+  ]),
+  ...mutations('T31', 'src/ledger/replica-source.ts', 'src/ledger/consensus.test.ts', [
+    ['from > replica.certified().height', 'from > replica.head().height'],
+  ]),
   ...mutations('T31', DECIDING, LEDGER, [
     [
       'this.abandonDecided();\n    this.checkRunning();\n    const { chain }',
