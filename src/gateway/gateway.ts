@@ -44,6 +44,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   /** The hour of the day, 0 to 23, where the gateway is. */
   readonly hour?: () => number;
+  /** Between two looks at the server certificate; six hours unless a test says otherwise. */
+  readonly renewalMs?: number;
   readonly faultPoint?: GatewayFaultPoint;
 }
 
@@ -166,12 +168,13 @@ export async function startGateway(
     faultPoint,
   };
   downlink.listen({
-    message: (device, channel, payload) => take(inbox, device, channel, payload),
-    together: (work) => together(kept.database, work),
-    connected: (device) => {
-      devices.seen(device, clock());
-      tellTime(device);
+    message(device, channel, payload) {
+      take(inbox, device, channel, payload);
+      // After its hello, not at its connect: then it has not subscribed yet (docs/spec/mqtt.md).
+      if (channel === 'hello') tellTime(device);
     },
+    together: (work) => together(kept.database, work),
+    connected: (device) => devices.seen(device, clock()),
     disconnected: (device) => devices.seen(device, clock()),
   });
 
@@ -251,7 +254,7 @@ export async function startGateway(
   loops.every(TIME_MS, () => {
     for (const id of devices.active()) if (downlink.online(id)) tellTime(id);
   });
-  loops.every(RENEWAL_MS, async () => {
+  loops.every(options.renewalMs ?? RENEWAL_MS, async () => {
     if (!(await authority.renew())) return;
     for (const each of [https, api]) each.replaceCertificate(authority.server);
     if ('replaceCertificate' in downlink) downlink.replaceCertificate(authority.server);

@@ -5,7 +5,7 @@ import { encodeKey } from '../cose/key.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { hex, text, utf8 } from '../bytes.ts';
 import { readGatewayConfig } from '../gateway/config.ts';
-import { startGateway, type Gateway } from '../gateway/gateway.ts';
+import { startGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts';
 import { DEFAULT_POLICY, type GroupPolicy } from '../gateway/policy.ts';
 import type { Logger } from '../logger.ts';
 import { certificateSha256 } from '../net/authority.ts';
@@ -32,6 +32,8 @@ export interface TestGatewayOptions {
   readonly listen?: boolean;
   /** Of an external broker; embedded otherwise. */
   readonly broker?: Readonly<Record<string, unknown>>;
+  /** More of the configuration. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 export interface GatewayPlace {
@@ -88,6 +90,7 @@ export async function planGateway(
     groups: Object.fromEntries(
       Object.entries(groups).map(([name, policy]) => [name, { ...AUTOMATIC, ...policy }]),
     ),
+    ...options.more,
   };
   writeFileSync(config, JSON.stringify(value, null, 2));
   return { folder, config, ports: { https, api, mqtt } };
@@ -99,13 +102,20 @@ export function setBroker(place: GatewayPlace, broker: Readonly<Record<string, u
   writeFileSync(place.config, JSON.stringify({ ...config, broker }, null, 2));
 }
 
+/** Answers SNTP on this port and calls its own clock right, from the next start on. */
+export function setSntp(place: GatewayPlace, port: number): void {
+  const config = JSON.parse(readFileSync(place.config, 'utf8')) as Record<string, unknown>;
+  const sntp = { host: '127.0.0.1', port, clock: 'local' };
+  writeFileSync(place.config, JSON.stringify({ ...config, sntp }, null, 2));
+}
+
 /** Runs it in this process. */
 export function runGateway(
   place: GatewayPlace,
   clock: TestNetwork['clock'],
-  logger: Logger = SILENT,
+  options: Partial<GatewayOptions> = {},
 ): Promise<Gateway> {
-  return startGateway(readGatewayConfig(place.config), { clock, logger });
+  return startGateway(readGatewayConfig(place.config), { clock, logger: SILENT, ...options });
 }
 
 /** The owner, with the token. It knows the gateway by its root, which lies in the gateway's folder once that ran. */
