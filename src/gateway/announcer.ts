@@ -21,6 +21,9 @@ export interface AnnouncerParts {
   readonly logger: Logger;
 }
 
+/** From so many on they are read from the database together. */
+const MANY = 20;
+
 export class Announcer {
   readonly #parts: AnnouncerParts;
   readonly #due = new Set<string>();
@@ -44,28 +47,24 @@ export class Announcer {
 
   // All in one turn: nobody's download comes between, however soon the first device begins with its own.
   #tellDue(): void {
-    const devices = [...this.#due];
+    const due = [...this.#due].filter((device) => !this.#underWay.has(device));
+    for (const device of this.#due) if (this.#underWay.has(device)) this.#again.add(device);
     this.#due.clear();
-    const releases = new Map<string, StoredRelease | undefined>();
-    const releaseOf = (digest: string): StoredRelease | undefined => {
-      const release = releases.get(digest) ?? this.#parts.releases.release(digest);
-      releases.set(digest, release);
-      return release;
-    };
-    for (const device of devices) {
-      if (this.#underWay.has(device)) this.#again.add(device);
-      else void this.#publish(device, releaseOf);
+    let payload: (device: string) => string;
+    try {
+      payload = this.#payloads(due);
+    } catch (error) {
+      payload = () => {
+        throw error;
+      };
     }
+    for (const device of due) void this.#publish(device, payload);
   }
 
-  async #publish(
-    device: string,
-    releaseOf: (digest: string) => StoredRelease | undefined,
-  ): Promise<void> {
+  async #publish(device: string, payload: (device: string) => string): Promise<void> {
     this.#underWay.add(device);
     try {
-      const payload = this.#payload(device, releaseOf);
-      await this.#parts.downlink.publish(device, 'offer', payload, { retain: true });
+      await this.#parts.downlink.publish(device, 'offer', payload(device), { retain: true });
     } catch (error) {
       // The device is told when it connects next, or asks; the offer itself is in the database.
       this.#parts.logger.warn('an offer was not published', { device, code: codeOf(error), error });
@@ -75,13 +74,21 @@ export class Announcer {
     }
   }
 
-  /** Empty when there is no offer. */
-  #payload(device: string, releaseOf: (digest: string) => StoredRelease | undefined): string {
-    const { devices, offers } = this.#parts;
-    if (devices.get(device)?.status !== 'active') return '';
-    const offer = offers.open(device);
-    const release = offer && releaseOf(offer.digest);
-    return release ? encodePayload(payloadOf(offer, release)) : '';
+  /** What each of these devices is to be told, now: empty when there is no offer. */
+  #payloads(due: readonly string[]): (device: string) => string {
+    const { devices, offers, releases } = this.#parts;
+    const many = due.length > MANY;
+    const open = new Map(many ? offers.allOpen().map((offer) => [offer.device, offer]) : []);
+    const active = new Set(many ? devices.active() : []);
+    const known = new Map<string, StoredRelease | undefined>();
+    return (device) => {
+      const isActive = many ? active.has(device) : devices.get(device)?.status === 'active';
+      const offer = many ? open.get(device) : offers.open(device);
+      if (!isActive || !offer) return '';
+      if (!known.has(offer.digest)) known.set(offer.digest, releases.release(offer.digest));
+      const release = known.get(offer.digest);
+      return release ? encodePayload(payloadOf(offer, release)) : '';
+    };
   }
 }
 

@@ -6,7 +6,7 @@ import { transaction, type Database } from '../database.ts';
 import { codeOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Announcer } from './announcer.ts';
-import type { Decisions } from './decisions.ts';
+import type { Decisions, Word } from './decisions.ts';
 import type { Devices, RegisteredDevice } from './devices.ts';
 import type { Downloads } from './downloads.ts';
 import type { Events } from './events.ts';
@@ -89,13 +89,20 @@ export class Campaign {
   }
 
   async #lookAtAll(): Promise<void> {
-    const ids = this.#parts.devices.active();
-    for (let at = 0; at < ids.length; at += AT_ONCE) {
-      this.#commit(() => {
-        for (const id of ids.slice(at, at + AT_ONCE)) this.#review(id, false);
-      });
+    let next: string | undefined = this.#lookFrom('');
+    while (next !== undefined) {
       await nextTurn();
+      next = this.#lookFrom(next);
     }
+  }
+
+  /** At some devices, those after this id; answers the last one's id. */
+  #lookFrom(id: string): string | undefined {
+    const devices = this.#parts.devices.activeAfter(id, AT_ONCE);
+    this.#commit(() => {
+      for (const device of devices) this.#reviewOne(device, false);
+    });
+    return devices.at(-1)?.id;
   }
 
   /** Looks at one device. `asked`: it asked by itself (self validation). */
@@ -117,10 +124,14 @@ export class Campaign {
   }
 
   #review(id: string, asked: boolean): void {
-    const { devices, downloads } = this.#parts;
-    const device = devices.get(id);
+    const device = this.#parts.devices.get(id);
+    if (device?.status === 'active') this.#reviewOne(device, asked);
+  }
+
+  #reviewOne(device: RegisteredDevice, asked: boolean): void {
+    const { downloads } = this.#parts;
     // What a device runs decides what it may get: one that has not said it yet waits.
-    if (device?.status !== 'active' || !device.known) return;
+    if (!device.known) return;
     const prospect = this.#prospect(device);
     const { candidate } = prospect;
     const outlook = candidate && this.#outlook(device, candidate, asked);
@@ -129,7 +140,7 @@ export class Campaign {
     if (open?.digest === candidate.release.digest) {
       // It was offered, and its image is gone since.
       if (!candidate.release.stored) downloads.want(candidate.release);
-      if (asked) this.#changed.add(id);
+      if (asked) this.#changed.add(device.id);
       return;
     }
     if (outlook.wait === 'download') downloads.want(candidate.release);
@@ -181,11 +192,14 @@ export class Campaign {
   }
 
   #outlook(device: RegisteredDevice, { release, judged }: Candidate, asked: boolean): Outlook {
-    const { decisions, offers, staleInstall, clock, hour } = this.#parts;
+    const { offers, staleInstall, clock, hour } = this.#parts;
     const { digest } = release;
     const line = this.#memo.line(release.line);
     // For a stale proof (T18) and a new owner (T02) a word said for every release is too old a word.
-    const toThis = decisions.standsFor('consent', device.id, digest);
+    const said = this.#memo.said(device.id, digest);
+    const stands = (word: Word): boolean => said.some((each) => each.word === word);
+    const toThis = said.some(({ word, toThis: named }) => word === 'consent' && named);
+    const until = said.filter(({ word }) => word === 'postpone').map((each) => each.until ?? 0);
     const stale = judged.freshness.kind === 'stale';
     if (stale && (staleInstall === 'never' || (staleInstall === 'consent' && !toThis)))
       return { release, wait: 'stale' };
@@ -193,10 +207,10 @@ export class Campaign {
       policy: this.#memo.policy(device.group),
       release,
       newOwner: line !== undefined && line.owner !== line.agreedOwner && !toThis,
-      consent: decisions.stands('consent', device.id, digest),
-      vetoed: decisions.stands('veto', device.id, digest),
-      optedOut: decisions.stands('opt-out', device.id, digest),
-      postponedUntil: decisions.postponedUntil(device.id, digest),
+      consent: stands('consent'),
+      vetoed: stands('veto'),
+      optedOut: stands('opt-out'),
+      postponedUntil: until.length > 0 ? Math.max(...until) : null,
       now: clock(),
       hour: hour(),
       battery: device.battery,

@@ -8,6 +8,16 @@ export type Word = 'consent' | 'veto' | 'postpone' | 'opt-out';
 /** For every device, or every release. */
 export const ALL = '*';
 
+/** One word of the owner's. */
+export interface Said {
+  /** Or `ALL`. */
+  readonly device: string;
+  /** About this very release, not about all. */
+  readonly toThis: boolean;
+  readonly word: Word;
+  readonly until: number | null;
+}
+
 export class Decisions {
   readonly #database: Database;
   readonly #configured: ReadonlyMap<string, GroupPolicy>;
@@ -33,31 +43,17 @@ export class Decisions {
       .run(device, digest, word);
   }
 
-  /** Whether the word stands for this device and release, or for all of either. */
-  stands(word: Word, device: string, digest: string): boolean {
-    return this.#rows(word, device, digest).length > 0;
-  }
-
-  /** Whether the word stands for this very release, not for all. */
-  standsFor(word: Word, device: string, digest: string): boolean {
-    const row = this.#database
-      .prepare('SELECT 1 FROM decision WHERE word = ? AND device IN (?, ?) AND digest = ?')
-      .get(word, device, ALL, digest);
-    return row !== undefined;
-  }
-
-  /** The latest time until which this is postponed; null: it is not. */
-  postponedUntil(device: string, digest: string): number | null {
-    const times = this.#rows('postpone', device, digest).map((row) => Number(row['until'] ?? 0));
-    return times.length > 0 ? Math.max(...times) : null;
-  }
-
-  #rows(word: Word, device: string, digest: string): readonly Record<string, unknown>[] {
+  /** Everything that was said of a release, or of all. */
+  about(digest: string): readonly Said[] {
     return this.#database
-      .prepare(
-        'SELECT until FROM decision WHERE word = ? AND device IN (?, ?) AND digest IN (?, ?)',
-      )
-      .all(word, device, ALL, digest, ALL);
+      .prepare('SELECT device, digest, word, until FROM decision WHERE digest IN (?, ?)')
+      .all(digest, ALL)
+      .map((row) => ({
+        device: row['device'] as string,
+        toThis: row['digest'] !== ALL,
+        word: row['word'] as Word,
+        until: row['until'] as number | null,
+      }));
   }
 
   /** What the owner set for a group while the gateway ran, else its configuration, else the defaults. */

@@ -103,6 +103,14 @@ export class Devices {
       .map((row) => row['id'] as string);
   }
 
+  /** So many active devices after an id, in the order of their ids. */
+  activeAfter(id: string, limit: number): readonly RegisteredDevice[] {
+    return this.#database
+      .prepare(`SELECT * FROM device WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?`)
+      .all(id, limit)
+      .map((row) => this.#deviceOf(row));
+  }
+
   /** The pre-shared key of an active device; synchronous, from memory. */
   psk(id: string): Uint8Array | undefined {
     return this.#psk.get(id);

@@ -8,6 +8,7 @@ import { Decisions, ALL } from './decisions.ts';
 import { Devices } from './devices.ts';
 import { Offers } from './offers.ts';
 import { DEFAULT_POLICY } from './policy.ts';
+import { ReviewMemo } from './review-memo.ts';
 import { openState } from './state.ts';
 
 const A = 'a'.repeat(32);
@@ -118,6 +119,8 @@ test('a revoked device has no key any more, and whoever listens hears of it', ()
   assert.throws(() => devices.revoke('c'.repeat(32)), { code: 'GATEWAY_DEVICE_UNKNOWN' });
 });
 
+const none = { release: () => undefined, line: () => undefined };
+
 test('the owner says it for one device, one release, or all', () => {
   const decisions = new Decisions(
     database,
@@ -125,12 +128,16 @@ test('the owner says it for one device, one release, or all', () => {
   );
   decisions.say('consent', ALL, R1);
   decisions.say('postpone', A, ALL, 5_000);
-  assert.ok(decisions.stands('consent', A, R1));
-  assert.ok(!decisions.stands('consent', A, R2));
-  assert.equal(decisions.postponedUntil(A, R2), 5_000);
-  assert.equal(decisions.postponedUntil(B, R2), null);
+  const postponed = { device: A, toThis: false, word: 'postpone', until: 5_000 };
+  const agreed = { device: ALL, toThis: true, word: 'consent', until: null };
+  assert.deepEqual(decisions.about(R2), [postponed]);
+  assert.deepEqual(new Set(decisions.about(R1)), new Set([postponed, agreed]));
+  const memo = new ReviewMemo({ decisions, offers, releases: none });
+  assert.deepEqual(memo.said(A, R1), [postponed, agreed]);
+  assert.deepEqual(memo.said(B, R1), [agreed]);
+  assert.deepEqual(memo.said(B, R2), []);
   decisions.takeBack('consent', ALL, R1);
-  assert.ok(!decisions.stands('consent', A, R1));
+  assert.deepEqual(decisions.about(R1), [postponed]);
   assert.equal(decisions.policy('night').battery, 50);
   assert.deepEqual(decisions.policy('default'), DEFAULT_POLICY);
   decisions.setPolicy('night', { ...DEFAULT_POLICY, pin: '9' });

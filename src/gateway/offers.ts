@@ -112,23 +112,37 @@ export class Offers {
   make(device: string, digest: string, mode: OfferMode): StoredOffer {
     const now = this.#clock();
     const offer = hex(this.#random(16));
+    const nonce = hex(this.#random(16));
+    let attempt = 0;
     const work = (): void => {
       this.#database
         .prepare(
           `UPDATE offer SET state = 'superseded', changed = ? WHERE device = ? AND state IN (${OPEN_SQL})`,
         )
         .run(now, device);
-      const attempt = this.#attempts(device, digest) + 1;
+      attempt = this.#attempts(device, digest) + 1;
       this.#database
         .prepare(
           `INSERT INTO offer (offer, device, digest, mode, nonce, state, attempt, made, changed, number)
            VALUES (?, ?, ?, ?, ?, 'offered', ?, ?, ?, (SELECT COALESCE(MAX(number), 0) + 1 FROM offer))`,
         )
-        .run(offer, device, digest, mode, hex(this.#random(16)), attempt, now, now);
+        .run(offer, device, digest, mode, nonce, attempt, now, now);
     };
     if (this.#database.inTransaction) work();
     else transaction(this.#database, work);
-    return this.get(offer) ?? fail('GATEWAY_OFFER_UNKNOWN');
+    return {
+      offer,
+      device,
+      digest,
+      mode,
+      nonce,
+      state: 'offered',
+      detail: '',
+      attempt,
+      made: now,
+      changed: now,
+      reported: false,
+    };
   }
 
   #attempts(device: string, digest: string): number {

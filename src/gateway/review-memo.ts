@@ -1,12 +1,12 @@
 /** What is the same for many devices while they are looked at, read from the database once. */
-import type { Decisions } from './decisions.ts';
+import { ALL, type Decisions, type Said } from './decisions.ts';
 import type { Offers, Progress, StoredOffer } from './offers.ts';
 import type { GroupPolicy } from './policy.ts';
 import type { Releases, StoredLine, StoredRelease } from './releases.ts';
 
 export interface MemoParts {
   readonly offers: Pick<Offers, 'progress'>;
-  readonly decisions: Pick<Decisions, 'policy'>;
+  readonly decisions: Pick<Decisions, 'policy' | 'about'>;
   readonly releases: Pick<Releases, 'release' | 'line'>;
 }
 
@@ -17,6 +17,7 @@ export class ReviewMemo {
   readonly #lines = new Map<string, StoredLine | undefined>();
   readonly #policies = new Map<string, GroupPolicy>();
   readonly #progress = new Map<string, Progress>();
+  readonly #said = new Map<string, ReadonlyMap<string, readonly Said[]>>();
 
   constructor(parts: MemoParts) {
     this.#parts = parts;
@@ -37,6 +38,14 @@ export class ReviewMemo {
   progress(digest: string, group: string): Progress {
     const read = (): Progress => this.#parts.offers.progress(digest, group);
     return kept(this.#progress, `${digest} ${group}`, read);
+  }
+
+  /** What the owner said of this release, or of all, to this device or to all. */
+  said(device: string, digest: string): readonly Said[] {
+    const all = kept(this.#said, digest, () =>
+      Map.groupBy(this.#parts.decisions.about(digest), (said) => said.device),
+    );
+    return [...(all.get(device) ?? []), ...(all.get(ALL) ?? [])];
   }
 
   /** An offer was made to a device of this group. */

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS offer (
   changed INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0, report BLOB, number INTEGER NOT NULL UNIQUE
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS offer_attempt ON offer (device, digest, state);
+CREATE INDEX IF NOT EXISTS offer_open ON offer (device, number)
+  WHERE state IN ('offered','accepted','downloading','installing','postponed');
 CREATE INDEX IF NOT EXISTS offer_device ON offer (device, number);
 CREATE INDEX IF NOT EXISTS offer_digest ON offer (digest, state);
 CREATE INDEX IF NOT EXISTS offer_state ON offer (state);

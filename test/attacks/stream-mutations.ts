@@ -10,7 +10,7 @@ export const STREAM_MUTATIONS: readonly Mutation[] = [
     ['own >= limits.perClient', 'false'],
     ['listeners.size >= limits.listeners', 'false'],
     ['if (listener.stream.readableLength > limits.backlog) listener.stream.destroy();', ''],
-    ['push(listener, HEARTBEAT);\n  }, limits', '}, limits'],
+    ['for (const listener of listeners) push(listener, HEARTBEAT);', ''],
   ]),
   ...mutations('T28', 'src/reader/changes.ts', 'src/node/stream-route.test.ts', [
     ["check(credit >= 0, 'API_STREAM_MALFORMED', 'a flood');", ''],
