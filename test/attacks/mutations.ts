@@ -1,6 +1,7 @@
 import { CONSENSUS_MUTATIONS } from './consensus-mutations.ts';
 import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
+import { ENGINE_MUTATIONS } from './engine-mutations.ts';
 import { GATEWAY_DEVICE_MUTATIONS } from './gateway-device-mutations.ts';
 import { GATEWAY_EDGE_MUTATIONS } from './gateway-edge-mutations.ts';
 import { GATEWAY_MUTATIONS } from './gateway-mutations.ts';
@@ -56,6 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...SUIT_MUTATIONS,
   ...POLICY_MUTATIONS,
   ...PSK_MUTATIONS,
+  ...ENGINE_MUTATIONS,
   ...NODE_ENGINE_MUTATIONS,
   ...NODE_MUTATIONS,
   ...OPERATION_MUTATIONS,

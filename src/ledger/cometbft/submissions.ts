@@ -204,7 +204,7 @@ export class Submissions {
   async #again(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted) {
-      await sleep(this.#options.againMs, undefined, { signal }).catch(() => undefined);
+      await sleep(this.#options.againMs, undefined, { signal, ref: false }).catch(() => undefined);
       const before = performance.now() - this.#options.againMs;
       for (const submitted of this.#waiting.values())
         if (submitted.since <= before) this.#send(submitted);

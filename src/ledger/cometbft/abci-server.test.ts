@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { codeOf } from '../../errors.ts';
+import { RequestSchema, ResponseSchema } from '../../proto/tendermint/abci/types_pb.js';
+import { SILENT } from '../../testing/ledger-fixture.ts';
+import { listenAbci, type Answer, type Call } from './abci-server.ts';
+import { frame, FrameReader } from './framing.ts';
+
+const FOLDER = mkdtempSync(join(tmpdir(), 'abci-'));
+after(() => rmSync(FOLDER, { recursive: true }));
+let sockets = 0;
+
+/** A server that echoes, and connections to it as the engine makes them. */
+async function listening(answer: (call: Call) => Answer | Promise<Answer>) {
+  const path = join(FOLDER, `${sockets++}.sock`);
+  const down = Promise.withResolvers<unknown>();
+  const server = await listenAbci({ path, answer, logger: SILENT, onDown: down.resolve });
+  const connected = () => {
+    const socket: Socket = connect(path);
+    const reader = new FrameReader();
+    const answers: string[] = [];
+    const closed = Promise.withResolvers<void>();
+    socket.on('data', (chunk) => {
+      for (const message of reader.push(chunk as Uint8Array)) {
+        const { value } = fromBinary(ResponseSchema, message);
+        answers.push(
+          value.case === 'echo'
+            ? value.value.message
+            : value.case === 'exception'
+              ? `! ${value.value.error}`
+              : String(value.case),
+        );
+      }
+    });
+    socket.on('close', () => closed.resolve());
+    socket.on('error', () => undefined);
+    const ask = (
+      ...values: NonNullable<MessageInitShape<typeof RequestSchema>['value']>[]
+    ): void => {
+      for (const value of values)
+        socket.write(frame(toBinary(RequestSchema, create(RequestSchema, { value }))));
+    };
+    return { socket, ask, answers, closed: closed.promise };
+  };
+  return { server, path, down: down.promise, connected };
+}
+
+async function heard(answers: readonly string[], count: number): Promise<void> {
+  for (let i = 0; answers.length < count && i < 500; i++) await sleep(5);
+}
+
+const echo = (message: string) => ({ case: 'echo', value: { message } }) as const;
+
+test('answers come in the order of the requests, however long each takes', async () => {
+  let running = 0;
+  const { server, connected } = await listening(async (call) => {
+    assert.equal(running++, 0);
+    if (call.case === 'echo' && call.value.message === 'slow') await sleep(30);
+    running--;
+    return call.case === 'echo' ? echo(call.value.message) : { case: 'flush', value: {} };
+  });
+  const { ask, answers } = connected();
+  ask(echo('slow'), echo('a'), { case: 'flush', value: {} }, echo('b'));
+  await heard(answers, 4);
+  assert.deepEqual(answers, ['slow', 'a', 'flush', 'b']);
+  await server[Symbol.asyncDispose]();
+});
+
+test('one connection waits for no other', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { server, connected } = await listening(async (call) => {
+    if (call.case !== 'echo') return { case: 'flush', value: {} };
+    if (call.value.message === 'blocked') await gate.promise;
+    return echo(call.value.message);
+  });
+  const [one, other] = [connected(), connected()];
+  one.ask(echo('blocked'));
+  other.ask(echo('free'));
+  await heard(other.answers, 1);
+  assert.deepEqual([one.answers, other.answers], [[], ['free']]);
+  gate.resolve();
+  await heard(one.answers, 1);
+  assert.deepEqual(one.answers, ['blocked']);
+  await server[Symbol.asyncDispose]();
+});
+
+test('an exception is told, and ends every connection', async () => {
+  const { server, connected, down } = await listening((call) => {
+    if (call.case === 'commit') throw new Error('a fault of this node');
+    return call.case === 'echo' ? echo(call.value.message) : { case: 'flush', value: {} };
+  });
+  const [one, other] = [connected(), connected()];
+  other.ask(echo('there'));
+  await heard(other.answers, 1);
+  one.ask({ case: 'commit', value: {} }, echo('never'));
+  await Promise.all([one.closed, other.closed]);
+  assert.deepEqual(one.answers, ['! INTERNAL']);
+  assert.match(String(await down), /a fault of this node/);
+  await server[Symbol.asyncDispose]();
+});
+
+test('bytes that are no request, and a connection that ends, end the pair', async () => {
+  for (const bytes of [Uint8Array.of(2, 0xff, 0xff), Uint8Array.of(0xff, 0xff, 0xff, 0xff)]) {
+    const { server, connected, down } = await listening(() => ({ case: 'flush', value: {} }));
+    const { socket, closed } = connected();
+    socket.write(bytes);
+    assert.equal(codeOf(await down), 'ENGINE_FRAME_INVALID');
+    await closed;
+    await server[Symbol.asyncDispose]();
+  }
+  const { server, connected, down } = await listening(() => ({ case: 'flush', value: {} }));
+  const { socket, ask, answers } = connected();
+  ask({ case: 'flush', value: {} });
+  await heard(answers, 1);
+  socket.destroy();
+  assert.equal(await down, undefined);
+  await turn();
+  await server[Symbol.asyncDispose]();
+});
+
+test('nobody but this user can connect', async () => {
+  const { server, path } = await listening(() => ({ case: 'flush', value: {} }));
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  await server[Symbol.asyncDispose]();
+});
