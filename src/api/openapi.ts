@@ -1,6 +1,7 @@
 /** The HTTP interface of a node as one OpenAPI 3.1 document, made from the contracts. */
 import { COMMIT } from './commit.ts';
 import { CHANGES, CHANGES_MEDIA } from './changes.ts';
+import { PEER_ENGINE } from './engine-call.ts';
 import { OWN_BACKUP } from './own.ts';
 import {
   PEER_BLOCKS,
@@ -182,6 +183,9 @@ const OPERATIONS: readonly Operation[] = [
   ),
   peer('post', PEER_STATEMENTS, 'Spread urgent statements (T11)', { 204: ['known'] }),
   peer('post', PEER_TAKEOVER, 'Follow another orderer from now on (T12)', { 204: ['promised'] }),
+  peer('post', PEER_ENGINE, "Ask a member's engine what changes nothing (JSON-RPC)", {
+    200: ['its answer', JSON_MEDIA],
+  }),
   peer('post', PEER_COSIGNATURES, 'Tell a cosignature', { 204: ['known'] }),
   peer('get', PEER_COSIGNATURES, 'The newest cosignature of every node', {
     200: ['cosignatures', CBOR],

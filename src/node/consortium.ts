@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { codeOf, fail } from '../errors.ts';
 import { findBinary } from '../ledger/cometbft/binary.ts';
 import { createCometLedger, type CometLedger } from '../ledger/cometbft/comet-ledger.ts';
+import type { StateSync } from '../ledger/cometbft/engine-config.ts';
 import { createFollowingLedger } from '../ledger/follow.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { consortiumInForce } from '../ledger/proven-ledger.ts';
@@ -21,13 +22,16 @@ import type { EngineConfig, EngineKeys } from './config.ts';
 import type { Duty } from './duty.ts';
 import { forwardInTurn, fromMembers } from './member-calls.ts';
 import type { Peers } from './peers.ts';
+import { joining } from './state-sync.ts';
 
 export interface ConsortiumParts {
   readonly replica: Replica;
-  readonly peers: Pick<Peers, 'others' | 'blocks' | 'order' | 'commit'>;
+  readonly peers: Pick<Peers, 'others' | 'blocks' | 'order' | 'commit' | 'policies' | 'engine'>;
   readonly keys: EngineKeys | undefined;
   readonly config: EngineConfig;
   readonly programs: EnginePrograms;
+  /** Our blocks between two snapshots. */
+  readonly snapshotEvery: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -60,6 +64,9 @@ const PROJECT = join(import.meta.dirname, '../..');
 const MAX_POLL_MS = 20_000;
 /** Before a member that did not answer is asked the next question in another's place. */
 const AGAIN_MS = 500;
+/** How long a snapshot may take until every block is fetched instead. */
+const BEGIN_MS = 600_000;
+const BEGUN_MS = 200;
 
 export class Consortium {
   readonly #parts: ConsortiumParts;
@@ -80,23 +87,19 @@ export class Consortium {
   }
 
   /** Starts the engine. Errors: ENGINE_*, LEDGER_*, NODE_CONFIG, DATABASE_*. */
-  async join(duty: Consensus): Promise<Ledger> {
-    const { replica, config, clock, logger } = this.#parts;
+  async join(duty: Consensus, signal: AbortSignal): Promise<Ledger> {
+    const { replica, peers, clock, logger, snapshotEvery: every } = this.#parts;
     this.#duty = duty;
     try {
-      const keys =
-        this.#parts.keys ?? fail('NODE_CONFIG', "the key file lacks the engine's two keys");
-      const ledger = await createCometLedger({
-        replica,
-        member: duty.member,
-        consensusKey: keys.consensus,
-        nodeKey: keys.peer,
-        home: config.home,
-        binary: await this.#binary(),
-        ...(config.listen !== null && { listen: config.listen }),
-        clock,
-        logger,
-      });
+      const binary = await this.#binary();
+      const members = this.#members();
+      await using begin = await joining({ replica, peers, members, clock, logger, every }, signal);
+      let ledger = await this.#start(duty, binary, begin?.stateSync);
+      if (begin && !(await hasBegun(ledger, signal))) {
+        logger.warn('no snapshot was to be had: every block is fetched', {});
+        await ledger[Symbol.asyncDispose]();
+        ledger = await this.#start(duty, binary, undefined);
+      }
       this.#member = ledger;
       this.#hindrance = undefined;
       return ledger;
@@ -104,6 +107,29 @@ export class Consortium {
       this.#hindrance = error instanceof Error ? error.message : String(error);
       throw error;
     }
+  }
+
+  #start(
+    { member }: Consensus,
+    binary: string,
+    stateSync: StateSync | undefined,
+  ): Promise<CometLedger> {
+    const { replica, config, clock, logger, snapshotEvery } = this.#parts;
+    const keys =
+      this.#parts.keys ?? fail('NODE_CONFIG', "the key file lacks the engine's two keys");
+    return createCometLedger({
+      replica,
+      member,
+      consensusKey: keys.consensus,
+      nodeKey: keys.peer,
+      home: config.home,
+      binary,
+      listen: config.listen ?? undefined,
+      stateSync,
+      snapshotEvery,
+      clock,
+      logger,
+    });
   }
 
   #binary(): Promise<string> {
@@ -211,4 +237,14 @@ export class Consortium {
       ...(fault !== undefined && { fault }),
     };
   }
+}
+
+// Whether the engine has its first blocks, and needs its sources no more.
+async function hasBegun(ledger: CometLedger, signal: AbortSignal): Promise<boolean> {
+  const end = performance.now() + BEGIN_MS;
+  while (!signal.aborted && performance.now() < end) {
+    if (ledger.engine().ready) return true;
+    await sleep(BEGUN_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return signal.aborted;
 }

@@ -174,7 +174,7 @@ export class Engine {
   ): Promise<void> {
     const { consortium, logger } = this.#parts;
     try {
-      await this.#run(await consortium.join(duty), over, Promise.resolve());
+      await this.#run(await consortium.join(duty, over), over, Promise.resolve());
     } catch (error) {
       logger.error('this member does not take part', { code: codeOf(error), error });
       // As good as it can: it goes on with what the others agree on, and tries again.

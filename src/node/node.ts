@@ -58,6 +58,8 @@ export interface NodeOptions {
   readonly receiptWaitMs?: number;
   /** Where CometBFT is looked for. */
   readonly programs?: EnginePrograms;
+  /** Blocks between two snapshots of the consortium engine. */
+  readonly snapshotEvery?: number;
   /** Told of each durable write (docs/decisions/fault-points.md). */
   readonly faultPoint?: FaultPoint;
 }
@@ -75,6 +77,8 @@ const GRACE_MS = 1_000;
 
 /** Requests to one other node at a time: more than an author's submissions in flight, or its blocks wait for them. */
 const PER_PEER = 64;
+
+const SNAPSHOT_EVERY = 1_000;
 
 /** Starts a node; it listens when this resolves. Errors: NODE_CONFIG, POLICY_*, LEDGER_*, NET_*. */
 export async function startNode(
@@ -147,6 +151,7 @@ export async function startNode(
     keys: keys.engine,
     config: config.engine,
     programs: options.programs ?? {},
+    snapshotEvery: options.snapshotEvery ?? SNAPSHOT_EVERY,
     clock,
     logger,
   });
@@ -210,6 +215,7 @@ export async function startNode(
     heads,
     root,
     takes: () => engine.takes(),
+    rpc: (method, params) => consortium.rpc(method, params),
     urgent,
     appointment,
     clock,

@@ -11,9 +11,15 @@ import {
   PEER_TAKEOVER,
   PEER_TRANSACTIONS,
 } from '../api/peer.ts';
+import {
+  decodeEngineCall,
+  encodeEngineAnswer,
+  MAX_ENGINE_CALL,
+  PEER_ENGINE,
+} from '../api/engine-call.ts';
 import { MAX_REGISTRATION } from '../api/registration.ts';
 import type { Clock } from '../clock.ts';
-import { check } from '../errors.ts';
+import { check, codeOf } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { App, Request } from '../net/server.ts';
 import { peerSpki } from '../net/server.ts';
@@ -30,6 +36,8 @@ export interface PeerParts {
   readonly root: () => Root;
   /** Whether this node takes what others hand on: it orders, or runs the consortium's engine. */
   readonly takes: () => boolean;
+  /** Asks this node's engine what changes nothing. */
+  readonly rpc: (method: string, params: Readonly<Record<string, string>>) => Promise<unknown>;
   readonly urgent: UrgentStatements;
   readonly appointment: Appointment;
   readonly clock: Clock;
@@ -84,6 +92,17 @@ export function peerRoutes(app: App, parts: PeerParts): void {
   app.post(PEER_TAKEOVER, { ...options, bodyLimit: MAX_REGISTRATION }, async (request, reply) => {
     parts.appointment.promise(request.body as Uint8Array, peerSpki(request) ?? new Uint8Array());
     return reply.code(204).send();
+  });
+  app.post(PEER_ENGINE, { ...options, bodyLimit: MAX_ENGINE_CALL }, async (request, reply) => {
+    const { id, method, params } = decodeEngineCall(request.body as Uint8Array);
+    const answer = await parts.rpc(method, params).then(
+      (result) => ({ result }),
+      (error: unknown) => {
+        if (codeOf(error) !== 'ENGINE_RPC') throw error;
+        return { error: (error as Error).message };
+      },
+    );
+    return reply.type('application/json').send(encodeEngineAnswer(id, answer));
   });
   app.post(PEER_COSIGNATURES, options, async (request, reply) => {
     parts.heads.add(decodeCosignature(request.body as Uint8Array));

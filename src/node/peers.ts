@@ -13,6 +13,7 @@ import {
   type NamedCosignature,
   type OrderedStatement,
 } from '../api/peer.ts';
+import { MAX_ENGINE_ANSWER, PEER_ENGINE } from '../api/engine-call.ts';
 import { COMMIT, decodeCommit, MAX_COMMIT, type Commit } from '../api/commit.ts';
 import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import type { Client } from '../net/client.ts';
@@ -102,6 +103,20 @@ export class Peers {
       signal: AbortSignal.any([signal, this.#stop]),
     });
     return decodeCommit(body);
+  }
+
+  /** Asks a member's engine what changes nothing: JSON-RPC, as it is answered. Errors: NET_*, NODE_ROLE. */
+  async engine(peer: NamedNode, call: Uint8Array): Promise<Uint8Array> {
+    const { body } = await this.#client.request({
+      method: 'POST',
+      url: peer.node.url + PEER_ENGINE,
+      headers: { 'content-type': 'application/octet-stream' },
+      body: call,
+      maxBytes: MAX_ENGINE_ANSWER,
+      timeoutMs: 15_000,
+      signal: this.#stop,
+    });
+    return body;
   }
 
   /** Hands on a group that may not be held back (T11). Errors: NET_*, and what the peer refuses it with. */

@@ -14,6 +14,8 @@ export interface TestPlanOptions {
   readonly replicate?: (name: string) => Replicate;
   /** Further nodes of the last operator, which are members of no engine. */
   readonly followers?: number;
+  /** Those run the engine too, without a vote. */
+  readonly followersJoin?: boolean;
   /** The engine of which each operator's first node is a validator; `ready`: they have its keys, and one node orders. */
   readonly consortium?: 'in force' | 'ready';
   /** The rest of the policy: the smallest k by T09, copies on all operators up to 3, 2 of them elsewhere. */
@@ -24,7 +26,7 @@ export interface TestPlanOptions {
 export async function testPlan(options: TestPlanOptions = {}): Promise<NetworkPlan> {
   const { operators: n = 4, nodesEach = 1, followers = 0, consortium } = options;
   const f = faulty(n);
-  const free = (await freePorts(n * nodesEach + followers + n)).values();
+  const free = (await freePorts(n * nodesEach + 2 * followers + n)).values();
   const port = (): number => free.next().value as number;
   const operators = Array.from({ length: n }, (_, i) => {
     const name = String.fromCodePoint(97 + i);
@@ -42,7 +44,10 @@ export async function testPlan(options: TestPlanOptions = {}): Promise<NetworkPl
           host: '127.0.0.1',
           port: listens,
           ...(replicate && { replicate }),
-          ...(consortium && j === 0 && { engine: { address: `127.0.0.1:${port()}` } }),
+          ...(consortium &&
+            (j === 0 || (j >= nodesEach && options.followersJoin === true)) && {
+              engine: { address: `127.0.0.1:${port()}`, validator: j === 0 },
+            }),
         };
       }),
     };

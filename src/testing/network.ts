@@ -24,6 +24,7 @@ export interface TestNetworkOptions extends TestPlanOptions {
   /** POSIX seconds; the machine's clock unless given. */
   readonly clock?: Clock;
   readonly receiptWaitMs?: number;
+  readonly snapshotEvery?: number;
 }
 
 export interface Logged {
@@ -77,6 +78,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly logged: Logged[] = [];
   readonly #configs: ReadonlyMap<string, string>;
   readonly #receiptWaitMs: number | undefined;
+  readonly #snapshotEvery: number | undefined;
   readonly #running = new Map<string, Node>();
   readonly #cleanup = new AsyncDisposableStack();
   #devices = 0;
@@ -98,6 +100,7 @@ export class TestNetwork implements AsyncDisposable {
     this.names = nodesOf(genesis.policy).map(({ name }) => name);
     this.#configs = configs;
     this.#receiptWaitMs = options.receiptWaitMs;
+    this.#snapshotEvery = options.snapshotEvery;
     this.#cleanup.defer(() => rm(folder, { recursive: true, force: true }));
   }
 
@@ -136,6 +139,7 @@ export class TestNetwork implements AsyncDisposable {
       clock: this.clock,
       logger: this.#logger(name),
       programs: { named: process.env['FIRMAMENT_COMETBFT'], path: process.env['PATH'] },
+      ...(this.#snapshotEvery !== undefined && { snapshotEvery: this.#snapshotEvery }),
       ...(this.#receiptWaitMs !== undefined && { receiptWaitMs: this.#receiptWaitMs }),
       ...options,
     });

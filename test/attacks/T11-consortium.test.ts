@@ -87,6 +87,8 @@ async function heardAt(now: number, answers: readonly (Commit | Code)[]): Promis
       others: () => members,
       blocks: () => Promise.resolve([]),
       order: () => Promise.reject(new FirmamentError('NET_UNREACHABLE')),
+      policies: () => Promise.resolve([]),
+      engine: () => Promise.reject(new FirmamentError('NET_UNREACHABLE')),
       async commit() {
         const answer = answers[turn++];
         if (turn >= answers.length) setImmediate(() => asked.abort());
@@ -98,6 +100,7 @@ async function heardAt(now: number, answers: readonly (Commit | Code)[]): Promis
     keys: undefined,
     config: { home: '', binary: null, listen: null },
     programs: {},
+    snapshotEvery: 1_000,
     clock: () => now,
     logger: SILENT,
   });

@@ -161,6 +161,30 @@ test(
   },
 );
 
+test('a fifth member begins with a snapshot, and checks out', { timeout: 90_000 }, async (t) => {
+  if (!requirePart(t, 'cometbft', there, HOW)) return;
+  await using network = await startTestNetwork({
+    consortium: 'in force',
+    followers: 1,
+    followersJoin: true,
+    start: MEMBERS,
+    snapshotEvery: 4,
+    replicate: () => 'all',
+  });
+  const scene = new Scene(network, await testAuthor(network));
+  for (let i = 0; i < 3; i++) await scene.updates();
+  await network.start('d/n2');
+  const fifth = () => network.node('d/n2').health();
+  await until('it takes part', () => fifth().engine?.ready === true, 60_000);
+  assert.ok(network.logged.some(({ message }) => message === 'begun with a snapshot'));
+  await scene.updates();
+  await until('all are where the others are', () => new Set(scene.heights()).size === 1);
+  // It serves what was there before it began.
+  await using opened = await scene.device.open({ onlyNodes: ['d/n2'] });
+  assert.equal((await opened.agent.poll()).outcome, 'up-to-date');
+  await checkCommit(network, 'd/n2');
+});
+
 /** The newest commit of a node, as an auditor checks it who knows the root alone. */
 async function checkCommit(
   network: TestNetwork,
