@@ -69,12 +69,13 @@ export class DemoAuthor {
     return registered;
   }
 
-  /** Builds, signs and publishes an image for a model; waits until it is available. */
+  /** Builds, signs and publishes an image for a model; waits until it is available, unless told not to. */
   async publish(
     image: string,
     model: string,
     version: string,
     { applies, via }: Over = {},
+    wait = true,
   ): Promise<DemoRelease> {
     const out = join(this.#folder, `${model}-${version}.suit`);
     const hardware = ['--vendor', this.vendor, '--class', model];
@@ -82,7 +83,8 @@ export class DemoAuthor {
     if (applies) about.push('--applies', applies.join('-'));
     if (via) about.push('--via', via.toHex());
     const created = await this.#do(['release', 'create', image, ...hardware, ...about]);
-    const published = await this.#do(['release', 'publish', out, '--image', image]);
+    const publish = ['release', 'publish', out, '--image', image, ...(wait ? [] : ['--no-wait'])];
+    const published = await this.#do(publish);
     this.#remember(published['entries'] as readonly Json[]);
     const lineText = String(created['line']);
     return {

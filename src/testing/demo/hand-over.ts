@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { equal } from '../../bytes.ts';
-import { FirmamentError } from '../../errors.ts';
 import { parseRoot } from '../../registry/root.ts';
 import { rogueAuthor } from '../rogue-author.ts';
 import { APPOINTED, ORDERER } from './members.ts';
@@ -43,13 +42,7 @@ function unordered(stage: Stage): Promise<boolean> {
   const { enrolment } = rogueAuthor(network.root.networkId, line);
   const expected = '503 NODE_ORDERER_UNREACHABLE';
   return rows.judge('publishing meanwhile', expected, network.nodes, () =>
-    network.register(enrolment).then(
-      () => 'registered',
-      (error: unknown) =>
-        error instanceof FirmamentError
-          ? `${String(error.details['status'])} ${error.code}`
-          : String(error),
-    ),
+    network.attempt(enrolment),
   );
 }
 
@@ -67,7 +60,7 @@ function appointed(stage: Stage): Promise<boolean> {
     for (const operator of APPROVERS)
       await commands.answer(['policy', 'approve', ...signedBy(operator)]);
     const { version } = await commands.answer(['policy', 'submit', ...signedBy(APPROVERS[0])]);
-    network.orderer = APPOINTED;
+    network.orderers = [APPOINTED];
     return `policy ${String(version)} is in force, ${APPOINTED} orders`;
   });
 }
@@ -82,7 +75,8 @@ function comesBack(stage: Stage): Promise<boolean> {
   });
 }
 
-function nothingLost(stage: Stage): Promise<boolean> {
+/** To be asked of a node that was gone meanwhile, or took over. */
+export function nothingLost(stage: Stage): Promise<boolean> {
   const { network, rows, author } = stage;
   const { acknowledged } = author;
   const expected = `${acknowledged.length} of ${acknowledged.length} at their places`;

@@ -2,7 +2,8 @@
 import { behindGateway } from './gateway.ts';
 import type { Seen } from './rows.ts';
 import { authorFollows, ordererDies } from './hand-over.ts';
-import { AUTHORS_NODE } from './members.ts';
+import { validatorsDie } from './validators-die.ts';
+import { AUTHORS_NODE, OTHER_NODE } from './members.ts';
 import { MODELS, type Model } from './images.ts';
 import { waypoint } from './waypoint.ts';
 import {
@@ -23,12 +24,13 @@ export async function liveThrough(stage: Stage): Promise<Omit<Loot, 'attacker'> 
   const began = (await networkUp(stage)) && (await authorRegistered(stage));
   if (!began || !(await published(stage, '1.0.0'))) return undefined;
   if (!(await householdUpdated(stage, '1.0.0'))) return undefined;
-  if (!(await ordererDies(stage))) return undefined;
+  const consortium = stage.network.engine === 'cometbft';
+  if (!(await (consortium ? validatorsDie(stage) : ordererDies(stage)))) return undefined;
   const staleLatest = await stage.network.latest(releaseOf(stage, 'lamp', '1.0.0').line);
   const { line, digest } = releaseOf(stage, 'lamp', '1.0.0');
   const oldEnvelope = await stage.network.envelope(line, digest);
   if (!(await published(stage, '2.0.0'))) return undefined;
-  if (!(await authorFollows(stage))) return undefined;
+  if (!consortium && !(await authorFollows(stage))) return undefined;
   if (!(await householdUpdated(stage, '2.0.0'))) return undefined;
   if (!(await waypoint(stage))) return undefined;
   if (!(await authorsNodeDies(stage))) return undefined;
@@ -38,7 +40,8 @@ export async function liveThrough(stage: Stage): Promise<Omit<Loot, 'attacker'> 
 
 function networkUp(stage: Stage): Promise<boolean> {
   const { network, rows, screen, signal } = stage;
-  screen.say('Four operators, one node each: a process of its own.', 'title');
+  const engines = network.engine === 'local' ? '' : ', each with a CometBFT of its own';
+  screen.say(`Four operators, one node each: a process of its own${engines}.`, 'title');
   return rows.judge('four nodes start', 'all four cosign', network.nodes, async () => {
     await network.start();
     await network.cosigned(signal);
@@ -144,7 +147,7 @@ async function authorsNodeDies(stage: Stage): Promise<boolean> {
   return rows.judge(
     what,
     'runs 2.0.0, fresh(own clock)',
-    [newcomer, network.node(network.orderer)],
+    [newcomer, network.node(OTHER_NODE)],
     async () => {
       await newcomer.start();
       await newcomer.runs('2.0.0', INSTALL_MS);

@@ -1,5 +1,6 @@
 /** Who takes part in the demo's network: two operators that publish too, two that do not. */
 import type { NetworkPlan } from '../../node/setup.ts';
+import type { Orderer } from '../../registry/orderer.ts';
 import type { Role } from '../../registry/policy.ts';
 
 /** The author's own node: the one that dies. */
@@ -7,8 +8,9 @@ export const AUTHORS_NODE = 'acme/one';
 /** Of the operators left then, the one through which the author publishes on. */
 export const OTHER_NODE = 'birch/one';
 export const ARCHIVE_NODE = 'city/one';
+/** The one that orders; where all of them do, the first that dies. */
 export const ORDERER = 'dune/one';
-/** Whom the operators put in its place. */
+/** Whom the operators put in its place; where all of them order, the second that dies. */
 export const APPOINTED = 'city/one';
 
 const MEMBERS: readonly {
@@ -22,8 +24,15 @@ const MEMBERS: readonly {
   { name: 'dune', kind: 'non-author', roles: ['general', 'registration'] },
 ];
 
-/** Quorum 3 of 4 operators; an image on 3 of them, 2 not the author's. */
-export function demoPlan(ports: readonly number[]): NetworkPlan {
+export type DemoEngine = Orderer['engine'];
+
+/** How many ports `demoPlan` takes. */
+export function portsOf(engine: DemoEngine): number {
+  return engine === 'local' ? MEMBERS.length : 2 * MEMBERS.length;
+}
+
+/** Quorum 3 of 4 operators; an image on 3 of them, 2 not the author's. Under `cometbft` all four are validators. */
+export function demoPlan(engine: DemoEngine, ports: readonly number[]): NetworkPlan {
   return {
     mode: 'consortium',
     quorum: 3,
@@ -33,11 +42,15 @@ export function demoPlan(ports: readonly number[]): NetworkPlan {
     maxAge: 86_400,
     maxHold: 43_200,
     skew: 300,
-    orderer: ORDERER,
+    engine,
+    orderer: engine === 'local' ? ORDERER : '',
     operators: MEMBERS.map(({ name, kind, roles }, i) => {
       const port = ports[i] as number;
       const url = `https://127.0.0.1:${port}`;
-      return { name, kind, nodes: [{ name: 'one', roles, url, host: '127.0.0.1', port }] };
+      const listens = { name: 'one', roles, url, host: '127.0.0.1', port };
+      const peers = ports[MEMBERS.length + i];
+      const part = peers !== undefined && { engine: { address: `127.0.0.1:${peers}` } };
+      return { name, kind, nodes: [{ ...listens, ...part }] };
     }),
   };
 }

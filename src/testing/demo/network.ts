@@ -6,6 +6,7 @@ import { decodeCosignatures, PEER_COSIGNATURES } from '../../api/peer.ts';
 import { encodeGroup, REGISTRATIONS } from '../../api/registration.ts';
 import { text } from '../../bytes.ts';
 import type { PrivateKey } from '../../crypto/key.ts';
+import { FirmamentError } from '../../errors.ts';
 import { tilePath } from '../../log/tiles.ts';
 import { createClient, type Client } from '../../net/client.ts';
 import { readNodeConfig, readNodeKeys } from '../../node/config.ts';
@@ -18,7 +19,7 @@ import { startAttacker, type Attacker } from '../attacker.ts';
 import { freePorts } from '../free-ports.ts';
 import type { RunningCommand } from '../processes.ts';
 import type { Commands } from './commands.ts';
-import { demoPlan, ORDERER, OTHER_NODE } from './members.ts';
+import { demoPlan, ORDERER, OTHER_NODE, portsOf, type DemoEngine } from './members.ts';
 import { until } from './waiting.ts';
 
 export type NodeState = 'starting' | 'up' | 'killed' | 'taken over';
@@ -45,8 +46,9 @@ export class DemoNetwork implements AsyncDisposable {
   readonly root: Root;
   readonly rootFile: string;
   readonly nodes: readonly DemoNode[];
-  /** OPERATOR/NODE, by the policy in force. */
-  orderer = ORDERER;
+  readonly engine: DemoEngine;
+  /** OPERATOR/NODE, by the policy in force; every one of them under the consortium engine. */
+  orderers: readonly string[];
   readonly #commands: Commands;
   readonly #configs: ReadonlyMap<string, string>;
   readonly #processes = new Map<string, RunningCommand>();
@@ -65,11 +67,17 @@ export class DemoNetwork implements AsyncDisposable {
       pins: (origin) => named.find(({ node }) => new URL(node.url).origin === origin)?.node.spki,
     });
     this.nodes = named.map((node) => this.#node(node));
+    this.engine = this.root.policy.orderer.engine;
+    this.orderers = this.engine === 'local' ? [ORDERER] : this.nodes.map(({ name }) => name);
   }
 
   /** Keys, genesis and folders, as the operators would make them. */
-  static async create(folder: string, commands: Commands): Promise<DemoNetwork> {
-    const plan = demoPlan(await freePorts(4));
+  static async create(
+    folder: string,
+    commands: Commands,
+    engine: DemoEngine,
+  ): Promise<DemoNetwork> {
+    const plan = demoPlan(engine, await freePorts(portsOf(engine)));
     const made = await createNetwork(plan, join(folder, 'network'), Math.floor(Date.now() / 1000));
     return new DemoNetwork(commands, made.configs, made.rootFile);
   }
@@ -200,6 +208,17 @@ export class DemoNetwork implements AsyncDisposable {
       body: encodeGroup(group),
       maxBytes: 1 << 20,
     });
+  }
+
+  /** Likewise; answers with what became of it: `registered`, or status and code of the refusal. */
+  attempt(group: readonly RawTransaction[]): Promise<string> {
+    return this.register(group).then(
+      () => 'registered',
+      (error: unknown) =>
+        error instanceof FirmamentError
+          ? `${String(error.details['status'])} ${error.code}`
+          : String(error),
+    );
   }
 
   async #get(url: string, path: string, maxBytes: number): Promise<Uint8Array> {

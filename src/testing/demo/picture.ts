@@ -5,7 +5,7 @@ import type { DemoNode } from './network.ts';
 
 export interface Shown {
   readonly nodes: readonly DemoNode[];
-  readonly orderer: string;
+  readonly orderers: readonly string[];
   readonly devices: readonly DemoDevice[];
   readonly releases: readonly (DemoRelease & { readonly model: string })[];
 }
@@ -13,11 +13,11 @@ export interface Shown {
 const WIDTH = 88;
 const BAR = 12;
 
-export function drawPicture({ nodes, orderer, devices, releases }: Shown): readonly string[] {
+export function drawPicture({ nodes, orderers, devices, releases }: Shown): readonly string[] {
   return [
     '',
     titled('nodes'),
-    ...nodes.map((node) => nodeLine(node, node.name === orderer, releases)),
+    ...nodes.map((node) => nodeLine(node, orderers.includes(node.name), releases)),
     titled('devices'),
     ...pairs(devices.map(deviceCell)),
     '─'.repeat(WIDTH),

@@ -9,6 +9,7 @@ import { DemoDevice } from './device.ts';
 import { makeImages } from './images.ts';
 import { liveThrough } from './life.ts';
 import { treePss } from './memory.ts';
+import type { DemoEngine } from './members.ts';
 import { DemoNetwork } from './network.ts';
 import { drawPicture } from './picture.ts';
 import { formatRows, Rows, type Row } from './rows.ts';
@@ -16,6 +17,7 @@ import { Screen, type Terminal } from './screen.ts';
 import type { PublishedRelease, Stage } from './stage.ts';
 
 export interface DemoOptions {
+  readonly engine: DemoEngine;
   /** Published as 2.0.0 of both models; the sample firmware otherwise. */
   readonly image?: string | undefined;
   /** Leave everything running at the end, until the signal is aborted. */
@@ -76,17 +78,17 @@ async function tell(stage: Stage): Promise<boolean> {
 }
 
 async function setUp(
-  { image, terminal, signal }: DemoOptions,
+  { engine, image, terminal, signal }: DemoOptions,
   folder: string,
   commands: Commands,
   cleanup: AsyncDisposableStack,
 ): Promise<Stage> {
   const devices: DemoDevice[] = [];
   const releases: PublishedRelease[] = [];
-  const network = cleanup.use(await DemoNetwork.create(folder, commands));
+  const network = cleanup.use(await DemoNetwork.create(folder, commands, engine));
   const { nodes } = network;
   const screen = new Screen(terminal, () =>
-    drawPicture({ nodes, orderer: network.orderer, devices, releases }),
+    drawPicture({ nodes, orderers: network.orderers, devices, releases }),
   );
   const author = new DemoAuthor(folder, commands, (line) => screen.say(`    ${line}`));
   const rows = new Rows(signal, (row) => {
