@@ -4,7 +4,7 @@ import type { Mutation } from './mutations.ts';
 
 const T25 = 'test/attacks/T25-reports.test.ts';
 const T28 = 'test/attacks/T28-announcement.test.ts';
-const YEARS = 'test/e2e/gateway-years.test.ts';
+const BACKUP = 'test/e2e/gateway-backup.test.ts';
 const T30 = 'test/attacks/T30-author-urls.test.ts';
 
 export const GATEWAY_MUTATIONS: readonly Mutation[] = [
@@ -28,10 +28,10 @@ export const GATEWAY_MUTATIONS: readonly Mutation[] = [
   ...mutations('T25', 'src/gateway/devices.ts', T25, [
     ['WHERE id = ? AND report_counter < ?', 'WHERE id = ? AND 0 < ?'],
   ]),
-  ...mutations('T29', 'src/gateway/backup.ts', YEARS, [
+  ...mutations('T29', 'src/gateway/backup.ts', BACKUP, [
     ["database.exec('DELETE FROM code WHERE device IS NULL');", ''],
   ]),
-  ...mutations('T25', 'src/gateway/backup.ts', YEARS, [
+  ...mutations('T25', 'src/gateway/backup.ts', BACKUP, [
     ["database.exec('UPDATE offer SET reported = 1');", ''],
     ["SET state = 'superseded', detail", 'SET detail'],
   ]),

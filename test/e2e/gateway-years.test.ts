@@ -1,116 +1,69 @@
-// What happens to a gateway over the years: policies change, files get lost, nodes lie, it is moved to another machine.
+// What happens to a gateway over the years: policies change, files get lost, certificates end, lines change hands.
 import assert from 'node:assert/strict';
-import {
-  existsSync,
-  globSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { sha256 } from '#crypto';
-import { hex } from '../../src/bytes.ts';
-import { enrolDevice } from '../../src/device/enrolment.ts';
+import { connect } from 'node:tls';
+import { privateKey, sha256 } from '#crypto';
+import { parseBundle } from '../../src/api/enrolment.ts';
+import { acceptTransfer, approveRequest, transfer } from '../../src/author/key-changes.ts';
+import { openKeyFile } from '../../src/author/keys.ts';
+import { requestChanges, submitRequest } from '../../src/author/recovery.ts';
+import { fromHex, hex, text, utf8 } from '../../src/bytes.ts';
 import { buildSampleFirmware } from '../../src/device/firmware/sample.ts';
-import { openGatewayDevice, type GatewayDevice } from '../../src/device/gateway-device.ts';
-import { restoreBackup } from '../../src/gateway/backup.ts';
-import type { Gateway } from '../../src/gateway/gateway.ts';
+import {
+  createClientCertificate,
+  createRootCertificate,
+  readCertificateRequest,
+} from '../../src/net/authority.ts';
+import { createCertificateRequest, p256PrivatePem } from '../../src/net/certificate-request.ts';
+import { createClient } from '../../src/net/client.ts';
 import { submitPolicy } from '../../src/node/submit-policy.ts';
-import { Owner, planGateway, runGateway, type GatewayPlace } from '../../src/testing/gateway.ts';
+import { lineText } from '../../src/registry/line.ts';
+import { Owner, runGateway } from '../../src/testing/gateway.ts';
 import { changedPolicy, governanceKeys, type Changed } from '../../src/testing/governance.ts';
 import { enrolLight, LightDevice } from '../../src/testing/light-device.ts';
-import { startTestNetwork, type TestNetwork } from '../../src/testing/network.ts';
+import type { TestNetwork } from '../../src/testing/network.ts';
 import { testAuthor, type TestAuthor } from '../../src/testing/network-author.ts';
-import { runCommand } from '../../src/testing/processes.ts';
-
-interface OfferRow {
-  readonly offer: string;
-  readonly state: string;
-  readonly reported: boolean;
-}
-
-const LAMP = { type: 'lamp', model: 'lamp', hardware: '1.0' };
-
-async function eventually(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!(await holds())) {
-    assert.ok(performance.now() < end, what);
-    await sleep(50);
-  }
-}
+import {
+  details,
+  eventually,
+  LAMP,
+  lampWorld,
+  QUICK,
+  runsImage,
+  type LampWorld,
+  type OfferRow,
+} from './lamp-world.ts';
 
 suite('a gateway over the years', () => {
   let network: TestNetwork;
+  let world: LampWorld;
   let author: TestAuthor;
-  const cleanup = new AsyncDisposableStack();
-  let versions = 0;
 
   before(async () => {
-    network = cleanup.use(await startTestNetwork({ operators: 2 }));
-    author = await testAuthor(network);
-    await author.declare('lamp');
+    world = await lampWorld();
+    ({ network, author } = world);
   });
-  after(() => cleanup.disposeAsync());
-
-  const publish = async (): Promise<{ readonly version: string; readonly image: Uint8Array }> => {
-    const version = `${++versions}.0.0`;
-    const image = buildSampleFirmware({ version, model: 'lamp', size: 20_000 });
-    await author.publish({ version, image });
-    return { version, image };
-  };
-  const plan = (rootFile = network.rootFile): Promise<GatewayPlace> =>
-    planGateway(
-      { folder: network.folder, rootFile },
-      {
-        lines: [{ line: author.line('lamp'), anchor: author.anchor, ...LAMP, hardware: ['1.0'] }],
-      },
-    );
-  const start = async (place: GatewayPlace): Promise<{ gateway: Gateway; owner: Owner }> => {
-    const gateway = await runGateway(place, network.clock);
-    return { gateway, owner: new Owner(place) };
-  };
-  const fullDevice = async (owner: Owner): Promise<GatewayDevice> => {
-    const { folder } = network.device([{ line: author.line('lamp'), anchor: author.anchor }]);
-    const gateway = join(folder, 'gateway');
-    const bundle = await owner.bundle('lamp');
-    return openGatewayDevice(folder, {
-      enrolment: await enrolDevice(gateway, { bundle, ...LAMP }),
-      device: { clock: network.clock },
-      offers: { mode: 'force', pauses: [50, 200], retry: [50, 200] },
-    });
-  };
-  const runs = (device: GatewayDevice, image: Uint8Array): Promise<void> =>
-    eventually('it runs the image', () => {
-      const { slots } = device.device;
-      const { active } = slots.state;
-      return active !== null && slots.state.slots[active]?.sha256 === hex(sha256(image));
-    });
+  after(() => world[Symbol.asyncDispose]());
 
   test('an image that is lost or cut short on the disk comes again', async () => {
-    const { version, image } = await publish();
-    const place = await plan();
-    const { gateway, owner } = await start(place);
+    const { version, image } = await world.publish();
+    const place = await world.plan();
+    const { gateway, owner } = await world.start(place);
     await using running = gateway;
     await using asking = owner;
-    const hardware = { ...LAMP, pauses: [50, 200] as const, retry: [50, 200] as const };
-    await using first = new LightDevice(await enrolLight(await owner.bundle(), LAMP), hardware);
+    await using first = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
     await owner.poll();
     await first.runs(version);
     const file = join(place.folder, 'data', 'images', hex(sha256(image)));
     for (const harm of [() => rmSync(file), () => truncateSync(file, 10_000)]) {
       harm();
-      await using next = new LightDevice(await enrolLight(await asking.bundle(), LAMP), hardware);
+      await using next = new LightDevice(await enrolLight(await asking.bundle(), LAMP), QUICK);
       await next.runs(version);
     }
     assert.ok(running.https > 0);
-    const said = (await owner.list<{ readonly detail: string }>('events')).map(
-      ({ detail }) => detail,
-    );
+    const said = await details(owner);
     for (const word of ['missing', 'damaged'])
       assert.equal(said.filter((detail) => detail.endsWith(`was ${word} here`)).length, 1, word);
   });
@@ -128,133 +81,172 @@ suite('a gateway over the years', () => {
     }
     const rootFile = join(network.folder, 'newest-root.cbor');
     writeFileSync(rootFile, from.bytes);
-    const { image } = await publish();
-    const place = await plan(rootFile);
-    const { gateway, owner } = await start(place);
+    const { image } = await world.publish();
+    const place = await world.plan({}, rootFile);
+    const { gateway, owner } = await world.start(place);
     await using running = gateway;
     await using asking = owner;
     await owner.poll();
-    await using device = await fullDevice(asking);
-    await runs(device, image);
+    await using device = await world.fullDevice(asking);
+    await runsImage(device, image);
     assert.equal(device.device.root.root.policy.version, 3);
     assert.ok(running.https > 0);
   });
 
-  test('a backup of a running gateway becomes one elsewhere, and nothing of then is good twice', async () => {
-    const { version } = await publish();
-    const place = await plan();
-    const first = await start(place);
-    const { owner } = first;
-    await using stack = new AsyncDisposableStack();
-    stack.use(first.gateway);
-    await owner.poll();
-    const hardware = { ...LAMP, pauses: [50, 200] as const };
-    const lamp = new LightDevice(await enrolLight(await owner.bundle(), LAMP), hardware);
-    const psk = { ...LAMP, tier: 'psk' as const };
-    const keyed = new LightDevice(await enrolLight(await owner.bundle(), psk), hardware);
-    await lamp.runs(version);
-    await keyed.runs(version);
-    await lamp[Symbol.asyncDispose]();
-    await keyed[Symbol.asyncDispose]();
-    const away = await enrolLight(await owner.bundle(), LAMP);
-    const later = await publish();
-    await owner.poll();
-    const open = (await owner.list<OfferRow>(`offers?device=${lamp.id}`))[0];
-    assert.equal(open?.state, 'offered');
-    const spent = await owner.bundle();
-    await owner.call('POST', '/v1/decisions/consent', { device: lamp.id });
-    await owner.call('POST', '/v1/decisions/veto', { device: away.device });
-
-    const directory = join(network.folder, 'backup');
-    const backup = ['gateway', 'backup', directory, '--config', place.config];
-    // It goes on while it is copied.
-    const [copied] = await Promise.all([runCommand(backup), owner.poll()]);
-    assert.equal(copied.code, 0, copied.stderr.join('\n'));
-    assert.match(copied.stdout.join('\n'), /3 devices, 2 images/);
-    const again = await runCommand(backup);
-    assert.match(again.stderr.join('\n'), /GATEWAY_BACKUP_EXISTS/);
-    const files = globSync('**', { cwd: directory }).filter((name) => !/[0-9a-f]{64}/.test(name));
-    assert.deepEqual(files.toSorted(), [
-      '.',
-      'authority',
-      join('authority', 'authority.pem'),
-      'backup.json',
-      'gateway.db',
-      'images',
-    ]);
-    for (const name of ['', 'gateway.db', join('authority', 'authority.pem')])
-      assert.equal(statSync(join(directory, name)).mode & 0o077, 0, name);
-    assert.ok(!existsSync(join(place.folder, 'data', 'snapshot.db')));
-    // After the copy: a code is spent, and the gateway is gone for good.
-    await enrolLight(spent, LAMP);
-    await owner[Symbol.asyncDispose]();
-    await first.gateway[Symbol.asyncDispose]();
-    const resting = ['gateway', 'backup', `${directory}-2`, '--config', place.config];
-    assert.equal((await runCommand(resting)).code, 0);
-
-    const moved = JSON.parse(readFileSync(place.config, 'utf8')) as object;
-    const config = join(place.folder, 'moved.json');
-    writeFileSync(config, JSON.stringify({ ...moved, data: 'elsewhere' }));
-    const restore = ['gateway', 'restore', directory, '--config', config];
-    assert.equal((await runCommand(restore)).code, 0);
-    const twice = await runCommand(restore);
-    assert.match(twice.stderr.join('\n'), /GATEWAY_RESTORE_OCCUPIED/);
-    rmSync(join(place.folder, 'data'), { recursive: true });
-    renameSync(join(place.folder, 'elsewhere'), join(place.folder, 'data'));
-    const second = await start(place);
-    await using gateway = second.gateway;
-    await using asking = second.owner;
-    assert.equal(gateway.rootHash, first.gateway.rootHash);
-    await assert.rejects(enrolLight(spent, LAMP), { code: 'ENROLMENT_CODE_INVALID' });
-    await using back = new LightDevice(lamp.enrolment, hardware, lamp.running);
-    await using keyedBack = new LightDevice(keyed.enrolment, hardware, keyed.running);
-    await back.runs(later.version);
-    await keyedBack.runs(later.version);
-    let offers: readonly OfferRow[] = [];
-    await eventually('told', async () => {
-      offers = await asking.list<OfferRow>(`offers?device=${lamp.id}`);
-      return offers[0]?.state === 'installed';
-    });
-    assert.deepEqual(
-      offers.map(({ state, reported }) => [state, reported]),
-      [
-        ['installed', false],
-        ['superseded', true],
-        ['installed', true],
-      ],
-    );
-    assert.ok(!offers.slice(0, 1).some(({ offer }) => offer === open?.offer));
-    // What forbids is kept.
-    await using vetoed = new LightDevice(away, hardware);
-    await vetoed.event(({ type }) => type === 'gateway-connected');
+  test('the repository keeps within its bound what a device runs and ran before', async () => {
+    const first = await world.publish();
+    const place = await world.plan({ storage: 50_000 });
+    const { gateway, owner } = await world.start(place);
+    await using running = gateway;
+    await using asking = owner;
+    await using lamp = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
+    const stored = (): readonly string[] =>
+      globSync('*', { cwd: join(place.folder, 'data', 'images') }).filter((name) => name !== '.');
+    const installs = async (version: string): Promise<void> => {
+      await asking.poll();
+      await lamp.runs(version);
+      await eventually('told', async () => {
+        const [newest] = await asking.list<OfferRow>(`offers?device=${lamp.id}`);
+        return newest?.state === 'installed';
+      });
+    };
+    await installs(first.version);
+    const second = await world.publish();
+    await installs(second.version);
+    const images = [first, second].map(({ image }) => hex(sha256(image)));
+    assert.deepEqual(stored().toSorted(), images.toSorted());
+    // A third one has no room: neither of the two may go.
+    const third = await world.publish();
     await asking.poll();
-    assert.deepEqual(await asking.list(`offers?device=${away.device}`), []);
+    assert.deepEqual(stored().toSorted(), images.toSorted());
+    const said = await details(asking);
+    assert.ok(said.includes('failed: GATEWAY_STORAGE_FULL'));
+    assert.ok(running.https > 0);
+    // With a little more room the oldest one goes, and only that.
+    await running[Symbol.asyncDispose]();
+    const config = JSON.parse(readFileSync(place.config, 'utf8')) as object;
+    writeFileSync(place.config, JSON.stringify({ ...config, storage: 65_000 }));
+    await using again = await runGateway(place, network.clock);
+    await installs(third.version);
+    const fourth = await world.publish();
+    await installs(fourth.version);
+    const last = [second, third, fourth].map(({ image }) => hex(sha256(image)));
+    assert.deepEqual(stored().toSorted(), last.toSorted());
+    assert.ok(again.https > 0);
   });
 
-  test('an unfinished backup, a damaged and a foreign one are refused', async () => {
-    const directory = join(network.folder, 'backup');
-    const restoreTo = (data: string): Promise<unknown> =>
-      restoreBackup({ data: join(network.folder, data) }, directory, network.clock());
-    const description = join(directory, 'backup.json');
-    const said = readFileSync(description, 'utf8');
-    const INVALID = { code: 'GATEWAY_BACKUP_INVALID' };
-    for (const wrong of [
-      '',
-      '{}',
-      said.replace('gateway-backup/v1', 'gateway-backup/v2'),
-      said.replace(/"root": "../, '"root": "xx'),
-      said.replace('"devices": 3', '"devices": 4'),
-    ]) {
-      writeFileSync(description, wrong);
-      await assert.rejects(restoreTo('not-there'), INVALID, wrong);
+  test('its certificate is renewed while devices are connected, and the old one is not needed', async () => {
+    const days = (count: number): number => count * 86_400;
+    let back = days(61);
+    const place = await world.plan();
+    const clock = (): number => network.clock() - back;
+    await using gateway = await runGateway(place, clock, { renewalMs: 50 });
+    await using owner = new Owner(place);
+    const serial = (port: number): Promise<string> => {
+      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      const ca = readFileSync(join(place.folder, 'data', 'authority', 'root.pem'));
+      const socket = connect({ port, host: '127.0.0.1', ca, ALPNProtocols: [] }, () => {
+        resolve(socket.getPeerCertificate().serialNumber);
+        socket.destroy();
+      });
+      socket.on('error', reject);
+      return promise;
+    };
+    const ports = [gateway.https, gateway.api, gateway.mqtt ?? 0];
+    const before = await Promise.all(ports.map(serial));
+    assert.equal(new Set(before).size, 1);
+    await using lamp = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
+    await lamp.event(({ type }) => type === 'gateway-connected');
+    back = 0;
+    await eventually('renewed', async () => (await serial(gateway.https)) !== before[0]);
+    const after = await Promise.all(ports.map(serial));
+    assert.equal(new Set(after).size, 1);
+    // Nobody was cut off, and who comes now is served.
+    assert.ok(!lamp.events.some(({ type }) => type === 'gateway-lost'));
+    await using next = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
+    await next.event(({ type }) => type === 'gateway-connected');
+    assert.equal(gateway.rootHash.length, 64);
+  });
+
+  test('a device with a certificate of a configured vendor is recorded as its', async () => {
+    const now = network.clock();
+    const vendor = await createRootCertificate('a vendor', 3652, now);
+    const file = join(network.folder, 'vendor.pem');
+    writeFileSync(file, vendor.certificatePem);
+    const place = await world.plan({ vendors: [{ name: 'Acme', ca: file }] });
+    await using gateway = await runGateway(place, network.clock);
+    await using owner = new Owner(place);
+    const key = privateKey('P-256', sha256(utf8('a unit of Acme')));
+    const csr = await createCertificateRequest(key, 'unit 7');
+    const request = await readCertificateRequest(csr);
+    const certificatePem = await createClientCertificate(vendor, request, 'unit 7', 800, now);
+    for (const credentials of [{ certificatePem, privateKeyPem: p256PrivatePem(key) }, undefined]) {
+      const code = parseBundle(await owner.bundle()).code;
+      await using unit = createClient({
+        pins: { root: fromHex(gateway.rootHash) },
+        ...(credentials && { credentials }),
+      });
+      const { body } = await unit.request({
+        method: 'POST',
+        url: `https://127.0.0.1:${gateway.https}/v1/enrolments`,
+        headers: { 'content-type': 'application/json' },
+        body: utf8(JSON.stringify({ code, ...LAMP, ...(credentials ? { csr } : { tier: 'psk' }) })),
+        maxBytes: 16_384,
+      });
+      const { device } = JSON.parse(text(body)) as { readonly device: string };
+      const [row] = (
+        await owner.list<{ readonly id: string; readonly vendorClaim: string | null }>('devices')
+      ).filter(({ id }) => id === device);
+      assert.equal(row?.vendorClaim, credentials ? 'Acme' : null);
     }
-    writeFileSync(description, said);
-    const [image = ''] = globSync('images/*', { cwd: directory });
-    writeFileSync(join(directory, image), 'another image');
-    const { images } = (await restoreTo('with-one-image')) as { readonly images: number };
-    assert.equal(images, 1);
-    truncateSync(join(directory, 'gateway.db'), 10_000);
-    await assert.rejects(restoreTo('not-there'), INVALID);
-    assert.ok(!existsSync(join(network.folder, 'not-there')));
+  });
+
+  test('T02: a line that changes hands on the ledger waits for the owner, with all its devices', async () => {
+    const place = await world.plan();
+    const { gateway, owner } = await world.start(place);
+    await using running = gateway;
+    await using asking = owner;
+    await using lamp = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
+    const before = await world.publish();
+    await asking.poll();
+    await lamp.runs(before.version);
+    const buyer = await testAuthor(network);
+    const line = author.line('lamp');
+    const { networkId } = network.root;
+    const seller = author.session.author;
+    const word = acceptTransfer(
+      buyer.session.key,
+      networkId,
+      line,
+      seller.id,
+      buyer.session.author.id,
+    );
+    let request = await requestChanges(seller, networkId, [
+      transfer(line, buyer.session.author.id, word),
+    ]);
+    for (const { file } of seller.recovery)
+      request = approveRequest(request, await openKeyFile(join(seller.directory, file), 'p'));
+    await submitRequest(seller, author.session.network, request, { timeoutMs: 20_000 });
+    const version = '100.0.0';
+    const image = buildSampleFirmware({ version, model: 'lamp', size: 20_000 });
+    const { digest } = await buyer.publish({ line, version, image, sequence: 100n });
+    // A word for every release says nothing of a new owner.
+    await asking.call('POST', '/v1/decisions/consent', {});
+    await asking.poll();
+    const waits = async (): Promise<string | null | undefined> =>
+      (await asking.list<{ readonly next?: { readonly waits: string | null } }>('devices'))[0]?.next
+        ?.waits;
+    assert.equal(await waits(), 'the line changed hands');
+    const told = await details(asking);
+    const owned = hex(buyer.session.author.id);
+    assert.ok(told.includes(`the line changed hands, to author ${owned}`));
+    await using full = await world.fullDevice(asking);
+    await asking.poll();
+    assert.equal(full.device.slots.state.active, null);
+    await asking.call('POST', '/v1/lines/agree', { line: lineText(line) });
+    await lamp.runs(version);
+    // A full device checks the hand-over itself, by the links.
+    await runsImage(full, image);
+    assert.ok(digest.length === 32 && running.https > 0);
   });
 });
