@@ -55,7 +55,7 @@ test('a length above the bound is refused before anything of it came', () => {
     code: 'ENGINE_FRAME_INVALID',
   });
   for (const bytes of [
-    [0x80, 0x80, 0x80, 0x80, 1],
+    Array.from({ length: 20 }, () => 0x80),
     [0x81, 0x00],
   ])
     assert.throws(() => new FrameReader().push(Uint8Array.from(bytes)), {
