@@ -144,7 +144,7 @@ export class BothEngines {
   }
 }
 
-function oneOrders(network: FixtureNetwork): Opened {
+export function oneOrders(network: FixtureNetwork): Opened {
   const { database } = consortium(network);
   return { database, replica: new OneOrders(database, network.genesis) };
 }
@@ -167,7 +167,7 @@ function parsedAnew(
 }
 
 /** A head but for the hash of its block, whose form is the engine's own. */
-function unhashed({ hash: _hash, ...head }: Head): Omit<Head, 'hash'> {
+export function unhashed({ hash: _hash, ...head }: Head): Omit<Head, 'hash'> {
   return head;
 }
 

@@ -3,7 +3,7 @@ import { codeOf, FirmamentError, type Code } from '../../errors.ts';
 
 /** What `process` and a forked child have in common. */
 export interface Channel {
-  send?(message: object): boolean;
+  send?(message: object, sent: (error: Error | null) => void): boolean;
   on(event: 'message', listener: (message: unknown) => void): unknown;
   on(event: 'disconnect', listener: () => void): unknown;
 }
@@ -34,7 +34,9 @@ export class ProcessLink {
     else {
       const id = this.#next++;
       this.#open.set(id, asked);
-      this.#channel.send?.({ id, call: name, args });
+      this.#send({ id, call: name, args }, (error) => {
+        if (error) this.#open.get(id)?.reject(error);
+      });
     }
     return asked.promise as Promise<T>;
   }
@@ -65,8 +67,9 @@ export class ProcessLink {
     }
   }
 
-  #send(message: object): void {
-    if (!this.#ended) this.#channel.send?.(message);
+  // Without somebody to take it, the error of a pipe that broke would end this process.
+  #send(message: object, sent: (error: Error | null) => void = () => undefined): void {
+    if (!this.#ended) this.#channel.send?.(message, sent);
   }
 
   #end(): void {

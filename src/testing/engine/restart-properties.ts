@@ -32,7 +32,7 @@ class Load {
     this.#running = authors.map((author, lane) => this.#lane(engine, author, lane));
   }
 
-  /** Resolves once what was under way is on the ledger. Rejects when something was refused that may not be. */
+  /** Resolves once what was under way is acknowledged or has failed. Rejects when something was refused that may not be. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#running);
@@ -52,6 +52,7 @@ class Load {
           // What was not acknowledged, because of a dead process or a busy engine, is submitted again, elsewhere.
           const code = codeOf(error);
           assert.ok(code === undefined || code.startsWith('LEDGER_'), `refused: ${code}`);
+          if (this.#stopped) return;
           at++;
           await sleep(20);
         }
@@ -101,10 +102,13 @@ async function underLoad(engine: Engine, harm: (load: Load) => Promise<void>): P
   const authors = await Promise.all(Array.from({ length: LANES }, () => enrolled(engine)));
   const before = await agreed(engine);
   const load = new Load(engine, authors);
-  await goesOn(load);
-  await harm(load);
-  await goesOn(load);
-  await load.stop();
+  try {
+    await goesOn(load);
+    await harm(load);
+    await goesOn(load);
+  } finally {
+    await load.stop();
+  }
   await nothingLost(engine, load.acknowledged, before);
 }
 
