@@ -106,9 +106,9 @@ suite('T28: an announcement is a hint', () => {
     await nobodyIsOffered(now, { image: () => MALWARE }, /DEVICE_DOWNLOAD_MISMATCH/);
     const none = { ...honest, image: () => new Uint8Array() };
     let server = MALWARE;
-    await using gateway = await sampleGateway(ledger, author, () => [
-      imageSource('https://author.example', () => server),
-    ]);
+    await using gateway = await sampleGateway(ledger, author, {
+      authorServer: () => [imageSource('https://author.example', () => server)],
+    });
     await gateway.round(none);
     await gateway.round(none);
     assert.deepEqual(gateway.offers, []);

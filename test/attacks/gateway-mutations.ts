@@ -50,6 +50,13 @@ export const GATEWAY_MUTATIONS: readonly Mutation[] = [
       '  const as = offeredAs(proven.value, release.digest);',
     ],
   ]),
+  ...mutations('T30', 'src/author/serve.ts', 'src/cli/author-serve.test.ts', [
+    ["if (!/^[0-9a-f]{64}$/.test(name)) fail('ANCHOR_UNKNOWN');", ''],
+  ]),
+  ...mutations('T25', 'src/gateway/owner-token.ts', 'src/gateway/owner-token.test.ts', [
+    ['if (isToken(request, token)) return undefined;', 'return undefined;'],
+    ['    limiter.failed(client);\n', ''],
+  ]),
   ...mutations('T30', 'src/net/public-fetch.ts', T30, [
     ['allowPrivate || addresses.every(isPublic)', 'true'],
     ['addresses.every(isPublic)', 'addresses.some(isPublic)'],

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Offer } from '../../src/api/downlink.ts';
+import { transaction } from '../../src/database.ts';
 import { FirmamentError } from '../../src/errors.ts';
 import { Announcer } from '../../src/gateway/announcer.ts';
 import { Campaign } from '../../src/gateway/campaign.ts';
@@ -26,7 +27,7 @@ import type { SampleAuthor, SampleLedger } from './sample-ledger.ts';
 import { NOW } from './sample-proof.ts';
 
 export interface SampleGateway extends AsyncDisposable {
-  readonly device: string;
+  readonly campaign: Campaign;
   /** What the device's topic retains: each offer that was ever published, and the last payload. */
   readonly offers: readonly Offer[];
   readonly retained: string;
@@ -36,14 +37,20 @@ export interface SampleGateway extends AsyncDisposable {
   round(...nodes: readonly SampleAnswers[]): Promise<void>;
 }
 
-const DEVICE = '0d'.repeat(16);
+export interface SampleGatewayOptions {
+  /** What the author's own servers give, asked last. */
+  readonly authorServer?: (sha256: string) => readonly ImageSource[];
+  /** One unless said otherwise. */
+  readonly devices?: number;
+}
+
 const LAMP = { type: 'lamp', model: 'lamp', hardware: '1.0' };
 
-/** Follows the author's line. `authorServer`: what the author's own servers give, asked last. */
+/** Follows the author's line, for devices that run nothing yet. */
 export async function sampleGateway(
   ledger: SampleLedger,
   author: SampleAuthor,
-  authorServer: (sha256: string) => readonly ImageSource[] = () => [],
+  { authorServer = () => [], devices: count = 1 }: SampleGatewayOptions = {},
 ): Promise<SampleGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'firmament-sample-gateway-'));
   let now = NOW;
@@ -115,11 +122,16 @@ export async function sampleGateway(
   });
   downloads.onStored(() => campaign.reviewSoon());
   const about = { name: 'lamp', mac: null, vendorClaim: null };
-  devices.add({ id: DEVICE, tier: 'psk', ...LAMP, ...about }, { psk: random(32) }, now);
   const nothing = { digest: '', sequence: '0', version: '', sha256: '' };
-  campaign.heard(DEVICE, { ...LAMP, ...nothing });
+  transaction(database, () => {
+    for (let i = 0; i < count; i++) {
+      const id = i.toString(16).padStart(32, '0');
+      devices.add({ id, tier: 'psk', ...LAMP, ...about }, { psk: random(32) }, now);
+      campaign.heard(id, { ...LAMP, ...nothing });
+    }
+  });
   return {
-    device: DEVICE,
+    campaign,
     get offers() {
       return published
         .filter((payload) => payload !== '')
