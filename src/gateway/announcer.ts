@@ -21,9 +21,6 @@ export interface AnnouncerParts {
   readonly logger: Logger;
 }
 
-/** From so many on they are read from the database together. */
-const MANY = 20;
-
 export class Announcer {
   readonly #parts: AnnouncerParts;
   readonly #due = new Set<string>();
@@ -50,14 +47,7 @@ export class Announcer {
     const due = [...this.#due].filter((device) => !this.#underWay.has(device));
     for (const device of this.#due) if (this.#underWay.has(device)) this.#again.add(device);
     this.#due.clear();
-    let payload: (device: string) => string;
-    try {
-      payload = this.#payloads(due);
-    } catch (error) {
-      payload = () => {
-        throw error;
-      };
-    }
+    const payload = this.#payloads();
     for (const device of due) void this.#publish(device, payload);
   }
 
@@ -74,17 +64,14 @@ export class Announcer {
     }
   }
 
-  /** What each of these devices is to be told, now: empty when there is no offer. */
-  #payloads(due: readonly string[]): (device: string) => string {
+  /** What a device is to be told, now: empty when there is no offer. */
+  #payloads(): (device: string) => string {
     const { devices, offers, releases } = this.#parts;
-    const many = due.length > MANY;
-    const open = new Map(many ? offers.allOpen().map((offer) => [offer.device, offer]) : []);
-    const active = new Set(many ? devices.active() : []);
     const known = new Map<string, StoredRelease | undefined>();
     return (device) => {
-      const isActive = many ? active.has(device) : devices.get(device)?.status === 'active';
-      const offer = many ? open.get(device) : offers.open(device);
-      if (!isActive || !offer) return '';
+      if (devices.get(device)?.status !== 'active') return '';
+      const offer = offers.open(device);
+      if (!offer) return '';
       if (!known.has(offer.digest)) known.set(offer.digest, releases.release(offer.digest));
       const release = known.get(offer.digest);
       return release ? encodePayload(payloadOf(offer, release)) : '';

@@ -91,17 +91,18 @@ export class Campaign {
   async #lookAtAll(): Promise<void> {
     let next: string | undefined = this.#lookFrom('');
     while (next !== undefined) {
+      const memo = this.#memo;
       await nextTurn();
-      next = this.#lookFrom(next);
+      next = this.#lookFrom(next, memo);
     }
   }
 
   /** At some devices, those after this id; answers the last one's id. */
-  #lookFrom(id: string): string | undefined {
+  #lookFrom(id: string, before?: ReviewMemo): string | undefined {
     const devices = this.#parts.devices.activeAfter(id, AT_ONCE);
     this.#commit(() => {
       for (const device of devices) this.#reviewOne(device, false);
-    });
+    }, before);
     return devices.at(-1)?.id;
   }
 
@@ -111,8 +112,8 @@ export class Campaign {
   }
 
   // Offers are on disk before anybody hears of them.
-  #commit(work: () => void): void {
-    this.#memo = new ReviewMemo(this.#parts);
+  #commit(work: () => void, before?: ReviewMemo): void {
+    this.#memo = new ReviewMemo(this.#parts, before);
     this.#listing = undefined;
     transaction(this.#parts.database, work);
     if (this.#resume) this.reviewSoon();
@@ -266,7 +267,7 @@ export class Campaign {
     const { events, devices, decisions } = this.#parts;
     events.add({ step: 'status', device, digest, detail: `${state} ${detail}`.trim() });
     this.#changed.add(device);
-    if (state !== 'cancelled') this.#memo.ended();
+    this.#memo.ended(state);
     const group = devices.get(device)?.group;
     // Others may wait for this success.
     if (group !== undefined && decisions.policy(group).phase) this.#resume = true;

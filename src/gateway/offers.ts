@@ -58,11 +58,17 @@ export class Offers {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #random: Random;
+  #revision = 0;
 
   constructor(database: Database, clock: Clock, random: Random) {
     this.#database = database;
     this.#clock = clock;
     this.#random = random;
+  }
+
+  /** Another number after each change. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The device's open offer, if it has one. */
@@ -111,8 +117,10 @@ export class Offers {
   /** Makes the device's one open offer; another that was open is superseded. Within the caller's transaction if it has one. */
   make(device: string, digest: string, mode: OfferMode): StoredOffer {
     const now = this.#clock();
-    const offer = hex(this.#random(16));
-    const nonce = hex(this.#random(16));
+    this.#revision += 1;
+    const random = this.#random(32);
+    const offer = hex(random.subarray(0, 16));
+    const nonce = hex(random.subarray(16));
     let attempt = 0;
     const work = (): void => {
       this.#database
@@ -172,6 +180,7 @@ export class Offers {
   }
 
   #end(offer: string, state: OfferState, detail: string): void {
+    this.#revision += 1;
     this.#database
       .prepare('UPDATE offer SET state = ?, detail = ?, changed = ? WHERE offer = ?')
       .run(state, detail.slice(0, 256), this.#clock(), offer);

@@ -1,11 +1,11 @@
 /** What is the same for many devices while they are looked at, read from the database once. */
 import { ALL, type Decisions, type Said } from './decisions.ts';
-import type { Offers, Progress, StoredOffer } from './offers.ts';
+import type { Offers, OfferState, Progress, StoredOffer } from './offers.ts';
 import type { GroupPolicy } from './policy.ts';
 import type { Releases, StoredLine, StoredRelease } from './releases.ts';
 
 export interface MemoParts {
-  readonly offers: Pick<Offers, 'progress'>;
+  readonly offers: Pick<Offers, 'progress' | 'revision'>;
   readonly decisions: Pick<Decisions, 'policy' | 'about'>;
   readonly releases: Pick<Releases, 'release' | 'line'>;
 }
@@ -16,11 +16,16 @@ export class ReviewMemo {
   readonly #releases = new Map<string, StoredRelease | undefined>();
   readonly #lines = new Map<string, StoredLine | undefined>();
   readonly #policies = new Map<string, GroupPolicy>();
-  readonly #progress = new Map<string, Progress>();
+  #progress = new Map<string, Progress>();
   readonly #said = new Map<string, ReadonlyMap<string, readonly Said[]>>();
 
-  constructor(parts: MemoParts) {
+  #revision: number;
+
+  /** `before`: of the same look at all devices. What it counted goes on while nobody else changed an offer. */
+  constructor(parts: MemoParts, before?: ReviewMemo) {
     this.#parts = parts;
+    this.#revision = parts.offers.revision;
+    if (before && before.#revision === this.#revision) this.#progress = before.#progress;
   }
 
   release(digest: string): StoredRelease | undefined {
@@ -50,6 +55,7 @@ export class ReviewMemo {
 
   /** An offer was made to a device of this group. */
   offered({ digest, attempt }: StoredOffer, group: string): void {
+    this.#revision = this.#parts.offers.revision;
     const key = `${digest} ${group}`;
     const before = this.#progress.get(key);
     if (before && attempt === 1)
@@ -57,8 +63,9 @@ export class ReviewMemo {
   }
 
   /** An attempt ended. */
-  ended(): void {
-    this.#progress.clear();
+  ended(state: OfferState): void {
+    this.#revision = this.#parts.offers.revision;
+    if (state !== 'cancelled') this.#progress.clear();
   }
 }
 
