@@ -3,7 +3,7 @@
  * depend on the engine's blocks and the replica alone wherever the members have to agree.
  */
 import { hex } from '../../bytes.ts';
-import { check, fail, type FirmamentError } from '../../errors.ts';
+import { check, codeOf, fail, FirmamentError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import {
   ResponseProcessProposal_ProposalStatus as ProposalStatus,
@@ -166,14 +166,26 @@ export class Application {
   }
 
   #checkTx({ tx }: RequestCheckTx): Answer {
-    const { cache, replica, onRefused } = this.#options;
+    const { cache, onRefused } = this.#options;
     const parsed = cache.parsedOrNone(tx);
     if (!parsed) return checked(REFUSED, 'ENGINE_TRANSACTION');
     if (this.#isKnown(parsed)) return checked(KNOWN, '');
-    const refused = refusal(replica, parsed.group);
+    const refused = this.#refusal(parsed);
     if (!refused) return checked(ACCEPTED, '');
     onRefused(parsed.id, refused);
     return checked(REFUSED, refused.code);
+  }
+
+  #refusal({ group }: ParsedTransaction): FirmamentError | undefined {
+    const { replica, logger } = this.#options;
+    try {
+      return refusal(replica, group);
+    } catch (error) {
+      if (codeOf(error)) throw error;
+      // A fault in a rule: what brings it about does not get into a block by an honest proposer.
+      logger.error('a rule failed', { error });
+      return new FirmamentError('INTERNAL');
+    }
   }
 
   #isKnown({ group }: ParsedTransaction): boolean {

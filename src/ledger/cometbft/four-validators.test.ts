@@ -1,6 +1,6 @@
 // Four validators with their real CometBFTs, in one process of ours, over loopback.
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,6 +30,9 @@ import { SnapshotFolder } from './snapshot-folder.ts';
 import { Snapshots } from './snapshots.ts';
 import { engineSockets } from './sockets.ts';
 import { TransactionCache } from './transaction-cache.ts';
+
+const BLOCKS = ['blockstore.db', 'state.db', 'cs.wal', 'evidence.db'];
+const COPY = { recursive: true, force: true };
 
 describe('four validators', { concurrency: false }, () => {
   let comet: CometNetwork | undefined;
@@ -100,6 +103,21 @@ describe('four validators', { concurrency: false }, () => {
 
   test('a replica without data and an engine without blocks catch up', async (t) => {
     if (!(await requireComet(t)) || !comet) return;
+    // An older copy of an engine's blocks, beside what it signed last.
+    const data = join(nodes[1].home, 'data');
+    await nodes[1].stop();
+    for (const name of BLOCKS) await cp(join(data, name), join(data, `${name}.old`), COPY);
+    await nodes[1].start();
+    await registered(nodes[1], 'before');
+    await level(nodes);
+    await nodes[1].stop();
+    for (const name of BLOCKS) {
+      await rm(join(data, name), COPY);
+      await rename(join(data, `${name}.old`), join(data, name));
+    }
+    await nodes[1].start();
+    await registered(nodes[1], 'between');
+    await level(nodes);
     await Promise.all([nodes[2].stop(), nodes[3].stop()]);
     for (const suffix of ['', '-wal', '-shm'])
       await rm(nodes[2].databasePath + suffix, { force: true });
@@ -107,8 +125,7 @@ describe('four validators', { concurrency: false }, () => {
     await registered(nodes[0], 'meanwhile');
     await level(nodes.slice(0, 3));
     // What was signed last stays: the engine gets its blocks from its peers, and the replica has them already.
-    for (const name of ['blockstore.db', 'state.db', 'cs.wal', 'evidence.db', 'tx_index.db'])
-      await rm(join(nodes[3].home, 'data', name), { recursive: true, force: true });
+    for (const name of BLOCKS) await rm(join(nodes[3].home, 'data', name), COPY);
     await nodes[3].start();
     await registered(nodes[1], 'afterwards');
     await level(nodes);

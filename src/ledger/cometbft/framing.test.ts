@@ -54,10 +54,7 @@ test('a length above the bound is refused before anything of it came', () => {
   assert.throws(() => new FrameReader().push(Uint8Array.from(prefix)), {
     code: 'ENGINE_FRAME_INVALID',
   });
-  for (const bytes of [
-    Array.from({ length: 20 }, () => 0x80),
-    [0x81, 0x00],
-  ])
+  for (const bytes of [Array.from({ length: 20 }, () => 0x80), [0x81, 0x00]])
     assert.throws(() => new FrameReader().push(Uint8Array.from(bytes)), {
       code: 'ENGINE_FRAME_INVALID',
     });

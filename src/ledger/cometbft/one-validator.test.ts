@@ -15,8 +15,14 @@ import {
   type CometNetwork,
   type CometNode,
 } from '../../testing/cometbft.ts';
-import { declaration, openedReplica, registeredAuthor } from '../../testing/ledger-fixture.ts';
+import {
+  declaration,
+  openedReplica,
+  registeredAuthor,
+  SILENT,
+} from '../../testing/ledger-fixture.ts';
 import { appHashOfHead } from '../proven-ledger.ts';
+import { startEngine } from './process.ts';
 
 describe('one validator', { concurrency: false }, () => {
   let comet: CometNetwork | undefined;
@@ -185,6 +191,25 @@ describe('one validator', { concurrency: false }, () => {
       'certificates',
     );
     await registered('afterwards');
+  });
+
+  test('an engine that an earlier run left behind is ended', async (t) => {
+    const binary = await requireComet(t);
+    if (!binary || !comet) return;
+    await node.stop();
+    // Its application is gone: it waits for one.
+    const ended = Promise.withResolvers<NodeJS.Signals | null>();
+    startEngine({
+      binary,
+      home: node.home,
+      logger: SILENT,
+      onConsensusFailure() {},
+      onExit: (_, signal) => ended.resolve(signal),
+    });
+    await node.start();
+    assert.equal(await ended.promise, 'SIGKILL');
+    await registered('alone');
+    assert.equal(node.ledger.engine().restarts, 0);
   });
 
   test('what does not fit is refused', async (t) => {

@@ -25,6 +25,7 @@ export interface EnginePairOptions {
   readonly backoffMs?: number | undefined;
 }
 
+const ASKED = 'the pair was asked to start anew';
 const MAX_BACKOFF = 10_000;
 // One that ran so long had not failed at its start.
 const STEADY = 30_000;
@@ -55,7 +56,7 @@ export class EnginePair implements AsyncDisposable {
 
   /** Stops the engine and starts the pair anew, with what the home is to hold then. */
   restart(): void {
-    this.#end?.('asked for');
+    this.#end?.(ASKED);
   }
 
   async #run(): Promise<void> {
@@ -87,12 +88,16 @@ export class EnginePair implements AsyncDisposable {
     await prepare(before);
     const end = Promise.withResolvers<unknown>();
     let last = '';
-    const server = await listenAbci({
-      path: sockets.abci,
-      answer,
-      logger,
-      onDown: (reason) => end.resolve(reason ?? 'the engine closed its connection'),
-    });
+    // Closed last: while the engine stops in order, its last questions are answered.
+    await using stack = new AsyncDisposableStack();
+    stack.use(
+      await listenAbci({
+        path: sockets.abci,
+        answer,
+        logger,
+        onDown: (reason) => end.resolve(reason ?? 'the engine closed its connection'),
+      }),
+    );
     const engine = startEngine({
       binary,
       home,
@@ -108,7 +113,8 @@ export class EnginePair implements AsyncDisposable {
     try {
       if (this.#closed.signal.aborted) end.resolve('closed');
       const reason = await end.promise;
-      if (!this.#closed.signal.aborted)
+      if (reason === ASKED) logger.info(ASKED);
+      else if (!this.#closed.signal.aborted)
         logger.error('engine and application start anew', {
           code: codeOf(reason),
           reason,
@@ -117,9 +123,7 @@ export class EnginePair implements AsyncDisposable {
     } finally {
       this.#engine = undefined;
       this.#end = undefined;
-      // While it stops in order, its last questions are answered.
       await engine.stop();
-      await server[Symbol.asyncDispose]();
     }
     return last;
   }

@@ -62,7 +62,14 @@ export function startEngine(options: EngineProcessOptions): EngineProcess {
     end(null, null);
   });
   child.once('close', end);
-  if (child.pid !== undefined) replaceDurably(pidFile(home), utf8(String(child.pid)));
+  if (child.pid !== undefined) {
+    try {
+      replaceDurably(pidFile(home), utf8(String(child.pid)));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
   return {
     pid: child.pid,
     kill: () => void child.kill('SIGKILL'),

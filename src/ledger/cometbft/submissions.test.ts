@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fromBase64 } from '../../bytes.ts';
 import { openDatabase, type Database } from '../../database.ts';
 import { fail, FirmamentError } from '../../errors.ts';
-import { encodeGroup } from '../../registry/group.ts';
+import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
 import type { Transaction } from '../../registry/statement.ts';
 import { fixtureNetwork } from '../../testing/fixture.ts';
 import {
@@ -131,6 +131,16 @@ test('more than the bound is refused at once, and a closed one takes nothing', a
   submissions.close();
   await assert.rejects(first, { code: 'LEDGER_UNORDERED' });
   await assert.rejects(submissions.submit(registration), { code: 'LEDGER_CLOSED' });
+});
+
+test('what is no transaction is refused', async () => {
+  const { submissions } = waiting({ queueStatements: 1000, queueBytes: 64 << 20 });
+  const seventeen = Array.from({ length: 17 }, (_, i) => declaration(author, i));
+  const [one] = seventeen as [Transaction];
+  const large = { ...one, attachment: new Uint8Array(MAX_GROUP) };
+  for (const group of [[], seventeen, [large]])
+    await assert.rejects(submissions.submit(group), { code: 'LEDGER_GROUP_INVALID' });
+  submissions.close();
 });
 
 test('a disk that is full is told to the caller, who then knows that nothing was kept', async () => {

@@ -74,17 +74,20 @@ export class Submissions {
 
   /**
    * Resolves once the group is on disk here in a block of the consortium's. Errors: the refusal of a statement,
-   * LEDGER_BUSY, LEDGER_GROUP_INVALID, LEDGER_UNORDERED, LEDGER_CLOSED.
+   * LEDGER_BUSY, LEDGER_GROUP_INVALID, LEDGER_HALTED, LEDGER_UNORDERED, LEDGER_CLOSED.
    */
   async submit(group: readonly Transaction[]): Promise<readonly Placement[]> {
     const { replica, cache } = this.#options;
     check(!this.#closed.signal.aborted, 'LEDGER_CLOSED');
+    check(replica.halted() === undefined, 'LEDGER_HALTED');
+    check(group.length >= 1 && group.length <= MAX_STATEMENTS, 'LEDGER_GROUP_INVALID');
     checkShape(group);
     const known = placed(replica, group);
     if (known) return known;
     const bytes = encodeGroup(
       group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
     );
+    check(bytes.length <= MAX_GROUP, 'LEDGER_GROUP_INVALID');
     check(bytes.length <= MAX_GROUP, 'LEDGER_GROUP_INVALID');
     const parsed = cache.keep(bytes, group);
     let submitted = this.#waiting.get(parsed.id);
