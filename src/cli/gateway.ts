@@ -1,16 +1,11 @@
 /** `firmament gateway`: make one, run it, and ask it what it does. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { hex, text, utf8 } from '../bytes.ts';
-import { openDatabase } from '../database.ts';
-import { check, codeOf, fail } from '../errors.ts';
-import { restoreBackup, SNAPSHOT, writeBackup, type GatewayBackup } from '../gateway/backup.ts';
-import { readGatewayConfig, type GatewayConfig } from '../gateway/config.ts';
+import { join } from 'node:path';
+import { hex } from '../bytes.ts';
+import { check, fail } from '../errors.ts';
+import { readGatewayConfig } from '../gateway/config.ts';
 import { startGateway } from '../gateway/gateway.ts';
-import { certificateSha256 } from '../net/authority.ts';
-import { createClient } from '../net/client.ts';
 import {
   answer,
   noPositionals,
@@ -20,6 +15,8 @@ import {
   type Arguments,
 } from './arguments.ts';
 import { systemClock } from './author-session.ts';
+import { backup, restore } from './gateway-backup.ts';
+import { call } from './gateway-call.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -128,35 +125,6 @@ async function start(args: readonly string[], io: Io): Promise<void> {
   await stopped;
 }
 
-/** One call to the running gateway's API: its certificate must be under the gateway's own root. */
-async function call(
-  given: Arguments,
-  method: 'GET' | 'POST' | 'PUT',
-  path: string,
-  body?: unknown,
-): Promise<unknown> {
-  const config = readGatewayConfig(given.required('config'));
-  await using client = createClient({
-    pins: { root: certificateSha256(readFileSync(rootPath(config), 'utf8')) },
-  });
-  const { host, port } = config.api;
-  const { body: bytes } = await client.request({
-    method,
-    url: `https://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}${path}`,
-    headers: {
-      authorization: `Bearer ${readFileSync(config.tokenFile, 'utf8').trim()}`,
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-    },
-    ...(body !== undefined && { body: utf8(JSON.stringify(body)) }),
-    maxBytes: 16 << 20,
-  });
-  return JSON.parse(text(bytes)) as unknown;
-}
-
-function rootPath(config: GatewayConfig): string {
-  return join(config.data, 'authority', 'root.pem');
-}
-
 /** What the API says is JSON already: indented for people, on one line for scripts. */
 function show(io: Io, given: Arguments, value: unknown): void {
   io.stdout(given.json ? JSON.stringify(value) : JSON.stringify(value, null, 2));
@@ -255,39 +223,6 @@ async function agree(args: readonly string[], io: Io): Promise<void> {
     given,
     await call(given, 'POST', '/v1/lines/agree', { line: onlyPositional(given, 'line') }),
   );
-}
-
-async function backup(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, ['config']);
-  const directory = resolve(onlyPositional(given, 'folder'));
-  const config = readGatewayConfig(given.required('config'));
-  const made = await writeBackup(config.data, directory, systemClock(), async (path) => {
-    const snapshot = join(config.data, SNAPSHOT);
-    try {
-      await call(given, 'POST', '/v1/snapshot', {});
-      await copyFile(snapshot, path);
-    } catch (error) {
-      if (codeOf(error) !== 'NET_UNREACHABLE') throw error;
-      await using database = openDatabase(join(config.data, 'gateway.db'));
-      await database.copyTo(path);
-    } finally {
-      await rm(snapshot, { force: true });
-    }
-  });
-  answer(io, given, [`${directory}: ${described(made)}; keep it secret`], { directory, ...made });
-}
-
-async function restore(args: readonly string[], io: Io): Promise<void> {
-  const given = readArguments(args, ['config']);
-  const directory = onlyPositional(given, 'folder');
-  const config = readGatewayConfig(given.required('config'));
-  const made = await restoreBackup(config, directory, systemClock());
-  const said = `${config.data}: ${described(made)}; revoke again what was revoked since`;
-  answer(io, given, [said], { data: config.data, ...made });
-}
-
-function described({ made, devices, images }: GatewayBackup): string {
-  return `${devices} devices, ${images} images, of ${new Date(made * 1000).toISOString()}`;
 }
 
 async function say(word: (typeof WORDS)[number], args: readonly string[], io: Io): Promise<void> {
