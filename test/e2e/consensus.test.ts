@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { COMMIT, decodeCommit, MAX_COMMIT } from '../../src/api/commit.ts';
+import { encodeGroup, REGISTRATIONS } from '../../src/api/registration.ts';
+import { declareStatement } from '../../src/author/statements.ts';
 import { node } from '../../src/cli/node.ts';
 import { buildSampleFirmware } from '../../src/device/firmware/sample.ts';
+import { FirmamentError } from '../../src/errors.ts';
 import { findBinary } from '../../src/ledger/cometbft/binary.ts';
 import { appHash } from '../../src/light/app-hash.ts';
 import { appHashOf, decodeCertificate } from '../../src/light/certificate.ts';
@@ -95,14 +98,22 @@ test(
     await network.stop('c/n1');
     await scene.updates();
 
+    const other = await testAuthor(network);
     await network.stop('b/n1');
     const { height } = network.node('a/n1').health();
     const waiting = scene.author.declare('while two are gone');
+    const refused = refusal(network, 'a/n1', other);
     await sleep(3_000);
     const polled = await scene.polls();
     assert.deepEqual([polled.outcome, polled.freshness], ['up-to-date', 'fresh(own clock)']);
     assert.equal(network.node('a/n1').health().height, height);
 
+    // Kept, and to be asked for again: nobody is told that it was in vain.
+    const { code, details } = await refused;
+    assert.deepEqual(
+      [code, details['status'], details['retryAfter']],
+      ['LEDGER_UNORDERED', 503, 1],
+    );
     await network.start('b/n1');
     await waiting;
     await scene.updates();
@@ -119,8 +130,11 @@ test(
     await using network = await startTestNetwork({
       consortium: 'ready',
       followers: 1,
+      start: ['a/n1', 'b/n1', 'd/n1', 'd/n2'],
       replicate: () => 'all',
     });
+    // Its operator forgot to install the engine.
+    await network.start('c/n1', { programs: { named: '/nowhere/cometbft' } });
     const scene = new Scene(network, await testAuthor(network));
     await scene.updates();
     await assert.rejects(checkCommit(network, 'a/n1'), { code: 'NODE_NO_COMMIT' });
@@ -140,7 +154,16 @@ test(
     await moving;
     await scene.updates();
     await scene.updates();
-    for (const name of MEMBERS) assert.equal(network.node(name).health().engine?.ready, true);
+    await until('all are where the others are', () => new Set(scene.heights()).size === 1);
+    const { status, engine } = network.node('c/n1').health();
+    assert.equal(status, 'fault');
+    assert.match(engine?.fault ?? '', /scripts\/install-cometbft/);
+    await network.stop('c/n1');
+    const without = network.start('c/n1', { programs: { named: '/nowhere/cometbft' } });
+    await assert.rejects(without, { code: 'ENGINE_BINARY_MISSING' });
+    await network.start('c/n1');
+    const ready = (name: string): boolean => network.node(name).health().engine?.ready === true;
+    await until('all take part', () => MEMBERS.every(ready));
     await until('all are where the others are', () => new Set(scene.heights()).size === 1);
     for (const name of network.names) await checkCommit(network, name, root);
     // From the root that began with one orderer.
@@ -184,6 +207,37 @@ test('a fifth member begins with a snapshot, and checks out', { timeout: 90_000 
   assert.equal((await opened.agent.poll()).outcome, 'up-to-date');
   await checkCommit(network, 'd/n2');
 });
+
+/** What a node says to somebody who wants a statement ordered. */
+async function refusal(
+  network: TestNetwork,
+  name: string,
+  { session, line }: TestAuthor,
+): Promise<FirmamentError> {
+  const signer = {
+    key: session.key,
+    author: session.author.id,
+    networkId: network.root.networkId,
+  };
+  const counter = BigInt(Date.now()) << 20n;
+  const { bytes } = declareStatement(signer, counter, line('in vain'));
+  return network
+    .client()
+    .request({
+      method: 'POST',
+      url: network.url(name, REGISTRATIONS),
+      headers: { 'content-type': 'application/cbor' },
+      body: encodeGroup([{ statement: bytes, attachment: null }]),
+      maxBytes: 1 << 16,
+    })
+    .then(
+      () => assert.fail('it was ordered'),
+      (error: unknown) => {
+        assert.ok(error instanceof FirmamentError);
+        return error;
+      },
+    );
+}
 
 /** The newest commit of a node, as an auditor checks it who knows the root alone. */
 async function checkCommit(
