@@ -60,17 +60,21 @@ async function heard(answers: readonly string[], count: number): Promise<void> {
 const echo = (message: string) => ({ case: 'echo', value: { message } }) as const;
 
 test('answers come in the order of the requests, however long each takes', async (t) => {
-  let running = 0;
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const { connected } = await listening(t, async (call) => {
-    assert.equal(running++, 0);
-    if (call.case === 'echo' && call.value.message === 'slow') await sleep(30);
-    running--;
-    return call.case === 'echo' ? echo(call.value.message) : { case: 'flush', value: {} };
+    if (call.case !== 'echo') return { case: 'flush', value: {} };
+    if (call.value.message !== 'slow') return echo(call.value.message);
+    begun.resolve();
+    await gate.promise;
+    return echo('slow');
   });
   const { ask, answers } = connected();
   ask(echo('slow'));
-  await sleep(5);
+  await begun.promise;
   ask(echo('a'), { case: 'flush', value: {} }, echo('b'));
+  await sleep(20);
+  assert.deepEqual(answers, []);
+  gate.resolve();
   await heard(answers, 4);
   assert.deepEqual(answers, ['slow', 'a', 'flush', 'b']);
 });

@@ -21,6 +21,7 @@ export interface CertificatesOptions {
 
 // How many headers the engine gives at once.
 const HEADERS = 20;
+const RETRY_MS = 1_000;
 
 export class Certificates {
   readonly #options: CertificatesOptions;
@@ -29,6 +30,8 @@ export class Certificates {
   #newest: Uint8Array | undefined;
   #working: Promise<void> | undefined;
   #again = false;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: CertificatesOptions) {
     this.#options = options;
@@ -49,13 +52,16 @@ export class Certificates {
 
   /** Fetches what is missing, now and as long as more comes. Never rejects. */
   fetch(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     this.#again = true;
     this.#working ??= this.#work().finally(() => (this.#working = undefined));
     return this.#working;
   }
 
-  /** After what is under way; call it once nothing more comes. */
-  async settled(): Promise<void> {
+  /** After what is under way; nothing more is fetched then. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
     await this.#working;
   }
 
@@ -71,7 +77,11 @@ export class Certificates {
         const height = position();
         if (height > 0) this.#newest = await this.#commit(height);
       } catch (error) {
-        // The next block, or the next look, asks again.
+        // The next block may be long in coming.
+        if (!this.#closed) {
+          clearTimeout(this.#retry);
+          this.#retry = setTimeout(() => void this.fetch(), RETRY_MS).unref();
+        }
         const level = codeOf(error) === 'ENGINE_RPC' ? 'debug' : 'error';
         logger[level]('no certificate', { code: codeOf(error), error });
         return;

@@ -279,7 +279,7 @@ export class CometLedger implements Ledger {
     await this.#pair[Symbol.asyncDispose]();
     this.#ready.stop();
     this.#rpc[Symbol.dispose]();
-    await this.#certificates.settled();
+    await this.#certificates.close();
     await this.#snapshotFolder.settled();
     this.#database.close();
     await this.#sockets[Symbol.asyncDispose]();

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hex } from '../../bytes.ts';
-import { codeOf } from '../../errors.ts';
+import { codeOf, fail } from '../../errors.ts';
 import { appHashOf, decodeCertificate, heightOf } from '../../light/certificate.ts';
 import { verifyCommit } from '../../light/verify.ts';
 import { chainIdOf, consortiumOf, validatorsOf } from '../../registry/orderer.ts';
@@ -191,6 +192,27 @@ describe('one validator', { concurrency: false }, () => {
       'certificates',
     );
     await registered('afterwards');
+  });
+
+  test('certificates that could not be kept are found again, also after a restart', async (t) => {
+    if (!(await requireComet(t)) || !comet) return;
+    const late = await registered('late');
+    let failures = 0;
+    node.replica.certify = () => (failures++, fail('DATABASE_IO'));
+    for (let i = 0; i < 3; i++) await node.ledger.submit([declaration(late, i)]);
+    await until(() => failures > 0, 'an attempt');
+    assert.ok(node.replica.uncertified().length >= 3);
+    await node.stop();
+    await node.start();
+    await until(() => node.replica.uncertified().length === 0, 'certificates');
+    // And without another block, once the disk is well again.
+    const { height } = node.replica.head();
+    const again = node.replica.certify.bind(node.replica);
+    node.replica.certify = () => fail('DATABASE_IO');
+    await node.ledger.submit([declaration(late, 3)]);
+    await sleep(400);
+    node.replica.certify = again;
+    await until(() => node.replica.certified().height === height + 1, 'its certificate');
   });
 
   test('an engine that an earlier run left behind is ended', async (t) => {
