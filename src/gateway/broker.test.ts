@@ -298,64 +298,6 @@ test('a revoked device: its live session ends, and it does not come back', async
   await end;
 });
 
-test('a device that does not read is cut off and keeps nothing back from the others', async () => {
-  const frozen = await certificateDevice(edge);
-  const slow = await join(frozen);
-  await slow.subscribeAsync(topic(frozen.id, 'offer'), { qos: 0 });
-  (slow.stream as TLSSocket).pause();
-  const client = await join(lamp);
-  await client.subscribeAsync(topic(lamp.id, 'time'));
-  let longest = 0;
-  let last = performance.now();
-  let came = 0;
-  client.on('message', () => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-    came += 1;
-  });
-  const payload = 'x'.repeat(20_000);
-  // More than a loopback's buffers hold.
-  for (let i = 0; i < 600 && broker.online(frozen.id); i++) {
-    await broker.publish(frozen.id, 'offer', payload, { retain: false });
-    await broker.publish(lamp.id, 'time', String(i), { retain: false });
-  }
-  await sleep(50);
-  assert.equal(broker.online(frozen.id), false);
-  assert.ok(came > 10 && longest < 1000, `${came} messages, ${longest} ms`);
-  await client.endAsync();
-});
-
-test('too many connections of one address; a session begun too often', async () => {
-  await using small = await edgeBroker(edge, {
-    perAddress: 1,
-    sessions: { perSecond: 0.01, burst: 2 },
-  });
-  hear(small);
-  const first = await mqttConnect(mqttOptions(edge, lamp, small.port));
-  await assert.rejects(mqttConnect(mqttOptions(edge, plug, small.port)));
-  await first.endAsync();
-  await sleep(50);
-  const second = await mqttConnect(mqttOptions(edge, lamp, small.port));
-  await second.endAsync();
-  await sleep(50);
-  await assert.rejects(mqttConnect(mqttOptions(edge, lamp, small.port)));
-});
-
-test('who never says CONNECT, or never ends its handshake, is hung up on', async () => {
-  await using hasty = await edgeBroker(edge, { connect: 100, handshake: 100 });
-  hear(hasty);
-  const { cert, key } = mqttOptions(edge, lamp, hasty.port);
-  const socket = tlsConnect({
-    host: '127.0.0.1',
-    port: hasty.port,
-    ca: edge.authority.rootPem,
-    cert,
-    key,
-  } as object);
-  socket.on('error', () => {});
-  await new Promise<void>((resolve) => socket.once('close', () => resolve()));
-});
-
 test("Debian's mosquitto_pub: a certificate, and a pre-shared key; not with MQTT 5", async (t) => {
   const present = await exits('mosquitto_pub', ['--help']);
   if (!requirePart(t, 'mosquitto', present !== undefined, 'apt-get install mosquitto-clients'))

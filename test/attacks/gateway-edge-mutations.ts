@@ -83,10 +83,14 @@ export const GATEWAY_EDGE_MUTATIONS: readonly Mutation[] = [
       'this.#unlisten = () => {};',
     ],
     ['guardSizes(socket);', ''],
+    ['!this.#mayWill(id, packet.will?.topic)', 'false'],
+  ]),
+  ...mutations('T25', BROKER, 'src/gateway/broker-limits.test.ts', [
     ['guardBacklog(socket, this.#limits.backlog);', ''],
     ['if (count > this.#limits.perAddress) {', 'if (false) {'],
     ['device === undefined || this.#sessions.take(device) > 0', 'device === undefined'],
-    ['!this.#mayWill(id, packet.will?.topic)', 'false'],
+    ['maxInflightInbound: MAX_HALF_DONE,', ''],
+    ['connectTimeout: connect,', ''],
   ]),
   ...mutations('T25', 'src/gateway/packet-guard.ts', 'src/gateway/packet-guard.test.ts', [
     ["check(this.#length <= bound, 'GATEWAY_BROKER_REFUSED', 'packet too large');", ''],
