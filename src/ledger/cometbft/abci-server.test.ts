@@ -57,6 +57,12 @@ async function heard(answers: readonly string[], count: number): Promise<void> {
   for (let i = 0; answers.length < count && i < 500; i++) await sleep(5);
 }
 
+const within = <T>(promise: Promise<T>): Promise<T> =>
+  Promise.race([
+    promise,
+    sleep(3_000, undefined, { ref: false }).then(() => assert.fail('not in time')),
+  ]);
+
 const echo = (message: string) => ({ case: 'echo', value: { message } }) as const;
 
 test('answers come in the order of the requests, however long each takes', async (t) => {
@@ -70,7 +76,7 @@ test('answers come in the order of the requests, however long each takes', async
   });
   const { ask, answers } = connected();
   ask(echo('slow'));
-  await begun.promise;
+  await within(begun.promise);
   ask(echo('a'), { case: 'flush', value: {} }, echo('b'));
   await sleep(20);
   assert.deepEqual(answers, []);
@@ -105,9 +111,9 @@ test('an exception is told, and ends every connection', async (t) => {
   other.ask(echo('there'));
   await heard(other.answers, 1);
   one.ask({ case: 'commit', value: {} }, echo('never'));
-  await Promise.all([one.closed, other.closed]);
+  await within(Promise.all([one.closed, other.closed]));
   assert.deepEqual(one.answers, ['! INTERNAL']);
-  assert.match(String(await down), /a fault of this node/);
+  assert.match(String(await within(down)), /a fault of this node/);
 });
 
 test('bytes that are no request, and a connection that ends, end the pair', async (t) => {
@@ -115,15 +121,15 @@ test('bytes that are no request, and a connection that ends, end the pair', asyn
     const { connected, down } = await listening(t, () => ({ case: 'flush', value: {} }));
     const { socket, closed } = connected();
     socket.write(bytes);
-    assert.equal(codeOf(await down), 'ENGINE_FRAME_INVALID');
-    await closed;
+    assert.equal(codeOf(await within(down)), 'ENGINE_FRAME_INVALID');
+    await within(closed);
   }
   const { connected, down } = await listening(t, () => ({ case: 'flush', value: {} }));
   const { socket, ask, answers } = connected();
   ask({ case: 'flush', value: {} });
   await heard(answers, 1);
   socket.destroy();
-  assert.equal(await down, undefined);
+  assert.equal(await within(down), undefined);
 });
 
 test('nobody but this user can connect', async (t) => {
