@@ -85,6 +85,7 @@ test(
       consortium: 'in force',
       followers: 1,
       replicate: () => 'all',
+      policy: { maxHold: 8, maxAge: 90 },
     });
     const scene = new Scene(network, await testAuthor(network));
     await scene.updates();
@@ -114,8 +115,14 @@ test(
       [code, details['status'], details['retryAfter']],
       ['LEDGER_UNORDERED', 503, 1],
     );
+    // T11: a ledger that stands still is not signed for as if it did not.
+    const frozen = (name: string) => network.node(name).health().frozen?.code;
+    for (const name of ['a/n1', 'd/n2'])
+      await until(`${name} is frozen`, () => frozen(name) === 'NODE_FROZEN_UNHEARD');
     await network.start('b/n1');
     await waiting;
+    for (const name of ['a/n1', 'd/n2'])
+      await until(`${name} signs again`, () => frozen(name) === undefined);
     await scene.updates();
     await network.start('c/n1');
     await until('all are where the others are', () => new Set(scene.heights()).size === 1);
@@ -212,15 +219,16 @@ test('a fifth member begins with a snapshot, and checks out', { timeout: 90_000 
 async function refusal(
   network: TestNetwork,
   name: string,
-  { session, line }: TestAuthor,
+  author: TestAuthor,
 ): Promise<FirmamentError> {
+  const { session } = author;
   const signer = {
     key: session.key,
     author: session.author.id,
     networkId: network.root.networkId,
   };
   const counter = BigInt(Date.now()) << 20n;
-  const { bytes } = declareStatement(signer, counter, line('in vain'));
+  const { bytes } = declareStatement(signer, counter, author.line('in vain'));
   return network
     .client()
     .request({
