@@ -107,13 +107,14 @@ export class ExternalBroker implements Downlink {
   }
 
   async #begin(): Promise<void> {
-    for (const [device, payload] of this.#retained)
-      await this.#send(topic(device, 'offer'), payload, true);
     const filters = UPWARD.map((channel) => `firmament/v1/+/${channel}`);
     // Offers too: what the broker still holds of an earlier life, or from somebody else, is taken away.
     const granted = await this.#client.subscribeAsync([...filters, ALL_OFFERS], { qos: 1 });
     if (granted.some(({ qos }) => qos > 2))
       fail('GATEWAY_BROKER_REFUSED', 'the broker does not let the gateway subscribe');
+    // Only now: what a device answers to an offer that it has carried out meanwhile would be acknowledged and lost.
+    for (const [device, payload] of this.#retained)
+      await this.#send(topic(device, 'offer'), payload, true);
   }
 
   async #send(to: string, payload: string, retain: boolean): Promise<void> {

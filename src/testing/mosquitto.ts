@@ -24,13 +24,15 @@ export interface MosquittoOptions {
   readonly authority: string;
   /** The gateway's own CN. */
   readonly gateway: string;
+  /** A listener of its own for pre-shared keys: hex, by device id. */
+  readonly psk?: { readonly port: number; readonly keys: ReadonlyMap<string, string> };
 }
 
 const UPWARD = ['hello', 'ask', 'status', 'report'];
 
 /** Listens when this resolves. */
 export async function startMosquitto(options: MosquittoOptions): Promise<Mosquitto> {
-  const { folder, port, authority, gateway } = options;
+  const { folder, port, authority, gateway, psk } = options;
   const path = (name: string, content: string): string => {
     writeFileSync(join(folder, name), content);
     return join(folder, name);
@@ -53,6 +55,14 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
     `acl_file ${path('acl', `user ${gateway}\ntopic readwrite firmament/v1/#\n\n${patterns.join('\n')}\n`)}`,
     'max_packet_size 65536',
     'persistence false',
+    ...(psk
+      ? [
+          `psk_file ${path('psk', [...psk.keys].map((pair) => `${pair.join(':')}\n`).join(''))}`,
+          `listener ${psk.port} 127.0.0.1`,
+          'psk_hint firmament',
+          'use_identity_as_username true',
+        ]
+      : []),
     ...(process.getuid?.() === 0 ? ['user root'] : []),
   ];
   const mosquitto = new Mosquitto(path('mosquitto.conf', `${lines.join('\n')}\n`), port);

@@ -1,21 +1,17 @@
-// Two authors, forty devices of every tier, an embedded and an external broker; and while releases travel, the gateway is
-// killed, the broker is killed, a node goes: nothing is lost.
+// Two authors, one gateway and forty devices: full ones with two slots and with one, small ones of both tiers, and one of a shell. They
+// are behind the embedded broker and then, the same ones, behind Mosquitto. While releases travel the gateway is killed, the broker
+// is killed, a node goes: nothing is lost.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hex } from '../../src/bytes.ts';
 import { enrolDevice } from '../../src/device/enrolment.ts';
 import { buildSampleFirmware } from '../../src/device/firmware/sample.ts';
 import { p256PrivatePem } from '../../src/net/certificate-request.ts';
 import { freePorts } from '../../src/testing/free-ports.ts';
-import {
-  Owner,
-  planGateway,
-  runGateway,
-  setBroker,
-  type GatewayPlace,
-} from '../../src/testing/gateway.ts';
+import { Owner, planGateway, setBroker, type GatewayPlace } from '../../src/testing/gateway.ts';
 import {
   enrolLight,
   LightDevice,
@@ -26,10 +22,13 @@ import { startTestNetwork, type TestNetwork } from '../../src/testing/network.ts
 import { testAuthor, type TestAuthor } from '../../src/testing/network-author.ts';
 import { startCommand, type RunningCommand } from '../../src/testing/processes.ts';
 import { requirePart } from '../../src/testing/require.ts';
+import { hasShellDevice, ShellDevice } from '../../src/testing/shell-device.ts';
 
 const LAMP = { type: 'lamp', model: 'lamp', hardware: '1.0' };
 const LOCK = { type: 'lock', model: 'lock', hardware: '2' };
 const PATIENT = 60_000;
+const LONG = { timeout: 180_000 };
+const HOW = 'apt-get install mosquitto mosquitto-clients curl';
 
 interface OfferRow {
   readonly device: string;
@@ -98,86 +97,99 @@ suite('two authors, forty devices', () => {
     return devices;
   }
 
-  async function everyOffer(owner: Owner, devices: number): Promise<void> {
+  /** Each device has installed each of so many releases once, and nothing failed. */
+  async function everyOffer(owner: Owner, devices: number, releases: number): Promise<void> {
     const open = ['offered', 'accepted', 'downloading', 'installing', 'postponed'];
     const end = performance.now() + PATIENT;
-    let offers = await owner.list<OfferRow>('offers');
+    let offers = await owner.list<OfferRow>('offers?limit=1000');
     while (offers.some(({ state }) => open.includes(state))) {
-      assert.ok(performance.now() < end, 'an offer without an end');
+      const left = offers.filter(({ state }) => open.includes(state));
+      assert.ok(performance.now() < end, `without an end: ${JSON.stringify(left)}`);
       await sleep(100);
-      offers = await owner.list<OfferRow>('offers');
+      offers = await owner.list<OfferRow>('offers?limit=1000');
     }
-    // Each device has installed each of the two releases once, and nothing failed.
     const installed = offers.filter(({ state }) => state === 'installed');
-    assert.equal(installed.length, 2 * devices);
-    assert.equal(new Set(installed.map(({ device, digest }) => device + digest)).size, 2 * devices);
+    assert.equal(installed.length, releases * devices);
+    const pairs = new Set(installed.map(({ device, digest }) => device + digest));
+    assert.equal(pairs.size, releases * devices);
     assert.deepEqual(
       offers.filter(({ state }) => state === 'refused'),
       [],
     );
   }
 
-  test(
-    'embedded broker: force and self validation, kill -9, a node gone',
-    { timeout: 180_000 },
-    async () => {
-      const place = await planGateway(network, followed());
-      let gateway = await startProcess(place);
-      const owner = cleanup.use(new Owner(place));
-      await owner.poll();
-      const full: RunningCommand[] = [];
-      for (let i = 0; i < 3; i++) {
-        const { folder } = network.device([{ line: lamps.line('lamp'), anchor: lamps.anchor }]);
-        await enrolDevice(join(folder, 'gateway'), { bundle: await owner.bundle('lamp'), ...LAMP });
-        const mode = i === 0 ? ['--mode', 'self', '--interval', '1'] : [];
-        full.push(cleanup.use(startCommand(['device', 'run', folder, '--gateway', ...mode])));
-      }
-      const light = [
-        ...(await lightDevices(owner, 12, () => LAMP)),
-        ...(await lightDevices(owner, 6, () => LOCK)),
-        ...(await lightDevices(owner, 7, () => ({ ...LOCK, tier: 'psk' }))),
-        ...(await lightDevices(owner, 4, () => ({ ...LAMP, mode: 'self', interval: 500 }), 'asks')),
-      ];
-      const allRun = async (version: string): Promise<void> => {
-        await Promise.all([
-          ...light.map((device) => device.runs(version, PATIENT)),
-          ...full.map((device) =>
-            device.event(
-              ({ type, state, running }) =>
-                type === 'attempt' &&
-                state === 'installed' &&
-                (running as { readonly version?: string }).version === version,
-              PATIENT,
-            ),
-          ),
-        ]);
-      };
-      await allRun('1.0.0');
+  let place: GatewayPlace;
+  let gateway: RunningCommand;
+  let owner: Owner;
+  const full: RunningCommand[] = [];
+  const light: LightDevice[] = [];
+  let shell: ShellDevice | undefined;
 
-      await publish('2.0.0');
-      await network.stop('a/n1');
-      const polled = owner.poll().catch(() => undefined);
-      await sleep(150);
-      await gateway.kill();
-      await polled;
-      gateway = cleanup.use(await startProcess(place));
-      await owner.poll();
-      await allRun('2.0.0');
-      await everyOffer(owner, full.length + light.length);
-      await network.start('a/n1');
-    },
-  );
+  const devices = (): number => full.length + light.length + (shell ? 1 : 0);
+
+  async function allRun(version: string): Promise<void> {
+    const end = performance.now() + PATIENT;
+    await Promise.all([
+      ...light.map((device) => device.runs(version, PATIENT)),
+      ...full.map((device) =>
+        device.event(
+          ({ type, state, running }) =>
+            type === 'attempt' &&
+            state === 'installed' &&
+            (running as { readonly version?: string }).version === version,
+          PATIENT,
+        ),
+      ),
+    ]);
+    for (; shell && shell.version !== version; await sleep(100))
+      assert.ok(performance.now() < end, `the shell device runs ${shell.version}`);
+  }
+
+  test('behind the embedded broker: force and self, kill -9, a node gone', LONG, async (t) => {
+    place = await planGateway(network, followed());
+    gateway = await startProcess(place);
+    owner = cleanup.use(new Owner(place));
+    await owner.poll();
+    for (let i = 0; i < 3; i++) {
+      const lines = [{ line: lamps.line('lamp'), anchor: lamps.anchor }];
+      const { folder } = network.device(lines, 'consent', i === 2 ? 'single' : 'ab');
+      await enrolDevice(join(folder, 'gateway'), { bundle: await owner.bundle('lamp'), ...LAMP });
+      const mode = i === 0 ? ['--mode', 'self', '--interval', '1'] : [];
+      full.push(cleanup.use(startCommand(['device', 'run', folder, '--gateway', ...mode])));
+    }
+    light.push(
+      ...(await lightDevices(owner, 13, () => LAMP)),
+      ...(await lightDevices(owner, 9, () => LOCK)),
+      ...(await lightDevices(owner, 10, (i) => ({ ...(i % 2 ? LOCK : LAMP), tier: 'psk' }))),
+      ...(await lightDevices(owner, 4, () => ({ ...LAMP, mode: 'self', interval: 500 }), 'asks')),
+    );
+    if (requirePart(t, 'mosquitto', hasShellDevice(), HOW)) {
+      const folder = join(network.folder, 'shell-device');
+      const bundle = await owner.bundle('lock');
+      shell = cleanup.use(await ShellDevice.enrol(folder, bundle, ['lock', 'lock', '1']));
+      shell.run(2);
+      assert.equal(devices(), 40);
+    }
+    await allRun('1.0.0');
+
+    await publish('2.0.0');
+    await network.stop('a/n1');
+    const polled = owner.poll().catch(() => undefined);
+    await sleep(150);
+    await gateway.kill();
+    await polled;
+    gateway = cleanup.use(await startProcess(place));
+    await owner.poll();
+    await allRun('2.0.0');
+    await everyOffer(owner, devices(), 2);
+    await network.start('a/n1');
+  });
 
   test(
-    'external broker: killed in the middle, with all that it retained',
-    { timeout: 120_000 },
+    'the same ones behind Mosquitto, which is killed with all that it retained',
+    LONG,
     async (t) => {
-      const how = 'apt-get install mosquitto mosquitto-clients';
-      if (!requirePart(t, 'mosquitto', MOSQUITTO !== undefined, how)) return;
-      const place = await planGateway(network, followed());
-      const [port = 0] = await freePorts(1);
-      const first = await runGateway(place, network.clock);
-      const owner = cleanup.use(new Owner(place));
+      if (!requirePart(t, 'mosquitto', MOSQUITTO !== undefined, HOW)) return;
       // The gateway enrols as a device of its own, to be a client of the broker.
       const { device, credential } = await enrolLight(await owner.bundle(), {
         ...LAMP,
@@ -186,6 +198,9 @@ suite('two authors, forty devices', () => {
       assert.ok(credential.tier === 'certificate');
       writeFileSync(join(place.folder, 'own.crt'), credential.certificatePem);
       writeFileSync(join(place.folder, 'own.key'), p256PrivatePem(credential.key), { mode: 0o600 });
+      // Where the embedded one was: devices with a certificate notice nothing. Pre-shared keys have a port of their own.
+      const { mqtt: port } = place.ports;
+      const [pskPort = 0] = await freePorts(1);
       setBroker(place, {
         kind: 'external',
         url: `mqtts://127.0.0.1:${port}`,
@@ -193,27 +208,43 @@ suite('two authors, forty devices', () => {
         certificate: 'own.crt',
         key: 'own.key',
       });
-      await first[Symbol.asyncDispose]();
+      await gateway.kill();
+      await shell?.stop();
+      const keys = new Map(shell ? [[shell.id, shell.psk]] : []);
+      for (const [i, each] of light.entries()) {
+        const { enrolment, running } = each;
+        if (enrolment.credential.tier !== 'psk') continue;
+        keys.set(enrolment.device, hex(enrolment.credential.psk));
+        await each[Symbol.asyncDispose]();
+        const moved = { ...enrolment, mqtt: `127.0.0.1:${pskPort}` };
+        const { type, model, hardware } = enrolment;
+        const options = { type, model, hardware, pauses: [50, 500] as const };
+        light[i] = cleanup.use(new LightDevice(moved, options, running));
+      }
       const authority = join(place.folder, 'data', 'authority');
-      const { folder } = place;
       const broker = cleanup.use(
-        await startMosquitto({ folder, port, authority, gateway: device }),
+        await startMosquitto({
+          folder: place.folder,
+          port,
+          authority,
+          gateway: device,
+          psk: { port: pskPort, keys },
+        }),
       );
-      cleanup.use(await runGateway(place, network.clock));
+      gateway = cleanup.use(await startProcess(place));
+      shell?.setPort(pskPort);
+      shell?.run(2);
       await publish('3.0.0');
       await owner.poll();
-      const devices = [
-        ...(await lightDevices(owner, 4, () => LAMP)),
-        ...(await lightDevices(owner, 4, () => LOCK)),
-      ];
-      await Promise.all(devices.map((each) => each.runs('3.0.0', PATIENT)));
+      await allRun('3.0.0');
+
       await publish('4.0.0');
       const polled = owner.poll();
       await broker.kill();
       await polled;
       await broker.start();
-      await Promise.all(devices.map((each) => each.runs('4.0.0', PATIENT)));
-      await everyOffer(owner, devices.length);
+      await allRun('4.0.0');
+      await everyOffer(owner, devices(), 4);
     },
   );
 });
