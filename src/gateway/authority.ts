@@ -4,7 +4,6 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { hex, text, utf8 } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { fail } from '../errors.ts';
@@ -24,7 +23,6 @@ const SERVER_DAYS = 90;
 const RENEW_DAYS = 30;
 const DEVICE_DAYS = 825;
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
-const LOOK_MS = 3_600_000;
 
 export interface AuthorityOptions {
   readonly directory: string;
@@ -86,25 +84,6 @@ export class Authority {
     writeCredentials(this.#serverFile, made);
     this.#server = made;
     return true;
-  }
-
-  /** Renews when it is time, until the signal ends it; a failure is told and tried again. */
-  async keepRenewed(
-    told: {
-      readonly renewed: (server: TlsCredentials) => void;
-      readonly failed: (error: unknown) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        if (await this.renew()) told.renewed(this.server);
-      } catch (error) {
-        told.failed(error);
-      }
-    }
   }
 
   /** A certificate for a device's key, PEM: CN = device id, clients only, whatever the request asks for. */
