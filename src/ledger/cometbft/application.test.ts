@@ -16,7 +16,7 @@ import { withdrawStatement } from '../../author/statements.ts';
 import { consortiumOf } from '../../registry/orderer.ts';
 import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
 import { MAX_TRANSACTIONS } from '../../registry/block.ts';
-import type { Transaction } from '../../registry/statement.ts';
+import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
 import {
   fixtureConsortium,
   fixtureLine,
@@ -236,7 +236,14 @@ test('a proposal is refused for what is equal on all nodes, and for nothing else
   const full = Array.from({ length: MAX_TRANSACTIONS / 16 }, () => sixteen(0));
   assert.ok(accepts(full));
   assert.ok(!accepts([...full, ...declared(0, 1)]));
-  assert.ok(!accepts([new Uint8Array(MAX_PROPOSAL + 1)]));
+  const large = { ...declaration(ghost, 0), attachment: new Uint8Array(MAX_ATTACHMENT) };
+  const megabyte = tx(Array.from({ length: 16 }, () => large));
+  const fitting = Array.from(
+    { length: Math.floor(MAX_PROPOSAL / megabyte.length) },
+    () => megabyte,
+  );
+  assert.ok(accepts(fitting));
+  assert.ok(!accepts([...fitting, megabyte]));
 });
 
 test('a proposer keeps to the bounds, takes the oldest first, and leaves out what is no transaction', () => {

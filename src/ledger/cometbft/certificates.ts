@@ -17,6 +17,8 @@ export interface CertificatesOptions {
   readonly logger: Logger;
   /** The engine's height that this replica stands at. */
   readonly position: () => number;
+  /** Whether the engine answers; while it catches up it has better things to do. */
+  readonly isReady: () => boolean;
 }
 
 // How many headers the engine gives at once.
@@ -52,7 +54,7 @@ export class Certificates {
 
   /** Fetches what is missing, now and as long as more comes. Never rejects. */
   fetch(): Promise<void> {
-    if (this.#closed) return Promise.resolve();
+    if (this.#closed || !this.#options.isReady()) return Promise.resolve();
     this.#again = true;
     this.#working ??= this.#work().finally(() => (this.#working = undefined));
     return this.#working;

@@ -148,6 +148,7 @@ export class CometLedger implements Ledger {
       rpc: this.#rpc,
       logger,
       position: () => this.#application.position(),
+      isReady: () => this.#ready.isReady(),
     });
     this.#pair = new EnginePair({
       binary,
