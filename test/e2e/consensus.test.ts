@@ -13,17 +13,19 @@ import { findBinary } from '../../src/ledger/cometbft/binary.ts';
 import { appHash } from '../../src/light/app-hash.ts';
 import { appHashOf, decodeCertificate } from '../../src/light/certificate.ts';
 import { verifyCommit } from '../../src/light/verify.ts';
-import { memberOf, type PlannedMember } from '../../src/node/engine-member.ts';
+import { ensureEngineKeys, memberOf, type PlannedMember } from '../../src/node/engine-member.ts';
 import type { NetworkPlan } from '../../src/node/setup.ts';
 import { submitPolicy } from '../../src/node/submit-policy.ts';
 import { chainIdOf, validatorsOf } from '../../src/registry/orderer.ts';
 import type { Root } from '../../src/registry/root.ts';
+import { freePorts } from '../../src/testing/free-ports.ts';
 import { changedPolicy, governanceKeys } from '../../src/testing/governance.ts';
 import { startTestNetwork, type TestDevice, type TestNetwork } from '../../src/testing/network.ts';
 import { testAuthor, type TestAuthor } from '../../src/testing/network-author.ts';
 import { requirePart } from '../../src/testing/require.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const timeoutMs = 20_000;
 const MEMBERS = ['a/n1', 'b/n1', 'c/n1', 'd/n1'];
 
 const there = await findBinary({
@@ -154,7 +156,7 @@ test(
     const approvers = governanceKeys(join(network.folder, 'network'), ['a', 'b', 'c']);
     const orderer = { engine: 'cometbft', chain: 2, members } as const;
     const { root, statement } = changedPolicy(network.root, { orderer }, approvers);
-    const moving = submitPolicy({ from: network.root, to: root, statement, timeoutMs: 20_000 });
+    const moving = submitPolicy({ from: network.root, to: root, statement, timeoutMs });
     // Whatever goes on meanwhile goes on.
     const polled = await scene.polls();
     assert.deepEqual([polled.outcome, polled.freshness], ['up-to-date', 'fresh(own clock)']);
@@ -186,8 +188,17 @@ test(
     // A node that slept through it finds its way by itself.
     await network.stop('d/n2');
     await scene.updates();
+    const keys = ensureEngineKeys(network.config('d/n2').keys);
     await network.start('d/n2');
     await until('it follows', () => new Set(scene.heights()).size === 1);
+    // It becomes a member, without a vote, while everything goes on.
+    const [port] = await freePorts(1);
+    const joining = memberOf('d/n2', keys, { address: `127.0.0.1:${port}`, validator: false });
+    const more = { ...orderer, members: [...members, joining] };
+    const changed = changedPolicy(root, { orderer: more }, approvers);
+    await submitPolicy({ from: root, to: changed.root, statement: changed.statement, timeoutMs });
+    await until('it takes part', () => ready('d/n2'));
+    await scene.updates();
   },
 );
 
