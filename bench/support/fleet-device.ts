@@ -42,6 +42,8 @@ interface Offer {
 }
 
 const HARDWARE = { type: 'lamp', model: 'lamp', hardware: '1.0' };
+const RETRY_S = 2;
+const MAX_TRIES = 30;
 const NOTHING = { digest: '', sequence: '0', version: '', sha256: '' };
 
 /** Milliseconds of a clock that all processes of this machine share. */
@@ -142,7 +144,7 @@ export class FleetDevice {
     for (;;) {
       const answer = await this.#download(offer);
       if (answer === 'whole') break;
-      busy += 1;
+      if (++busy > MAX_TRIES) throw new Error(`${this.#member.id}: no download`);
       await sleep(answer * 1000 * (0.5 + Math.random()));
     }
     await say('installing', total);
@@ -168,7 +170,8 @@ export class FleetDevice {
         if (hash.digest('hex') === sha256) resolve('whole');
         else reject(new Error(`${this.#member.id}: ${response.statusCode}, another image`));
       });
-    }).on('error', reject);
+      // Handshakes of all at once may take longer than a gateway waits: a device comes again.
+    }).on('error', () => resolve(RETRY_S));
     return promise;
   }
 

@@ -27,6 +27,7 @@ let broker: EmbeddedBroker;
 let heard: Heard;
 let lamp: EdgeDevice;
 let plug: EdgeDevice;
+const clients: MqttClient[] = [];
 
 before(async () => {
   edge = await openEdge();
@@ -37,12 +38,16 @@ before(async () => {
 });
 
 after(async () => {
+  for (const client of clients) client.end(true);
   await broker[Symbol.asyncDispose]();
   await edge[Symbol.asyncDispose]();
 });
 
-const join = (device: EdgeDevice): Promise<MqttClient> =>
-  mqttConnect(mqttOptions(edge, device, broker.port));
+const join = async (device: EdgeDevice): Promise<MqttClient> => {
+  const client = await mqttConnect(mqttOptions(edge, device, broker.port));
+  clients.push(client);
+  return client;
+};
 
 test('a device that does not read is cut off and keeps nothing back from the others', async () => {
   const frozen = await certificateDevice(edge);
