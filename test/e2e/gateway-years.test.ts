@@ -1,11 +1,12 @@
 // What happens to a gateway over the years: policies change, files get lost, certificates end, lines change hands.
 import assert from 'node:assert/strict';
-import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { connect } from 'node:tls';
 import { privateKey, sha256 } from '#crypto';
 import { parseBundle } from '../../src/api/enrolment.ts';
+import { imageServer, ownCertificate } from '../../src/author/serve.ts';
 import { acceptTransfer, approveRequest, transfer } from '../../src/author/key-changes.ts';
 import { openKeyFile } from '../../src/author/keys.ts';
 import { requestChanges, submitRequest } from '../../src/author/recovery.ts';
@@ -199,6 +200,48 @@ suite('a gateway over the years', () => {
       ).filter(({ id }) => id === device);
       assert.equal(row?.vendorClaim, credentials ? 'Acme' : null);
     }
+  });
+
+  test('an image that no node gives comes from the author, whose server may lie', async () => {
+    const images = join(network.folder, 'images');
+    mkdirSync(images);
+    const { tls, rootPem } = await ownCertificate(['127.0.0.1'], network.clock());
+    await using server = imageServer({ directory: images, host: '127.0.0.1', port: 0, tls });
+    const port = await server.listen();
+    const place = await world.plan({
+      allowPrivateUrls: true,
+      groups: { default: { functional: 'consent' } },
+    });
+    const config = JSON.parse(readFileSync(place.config, 'utf8'));
+    writeFileSync(join(place.folder, 'author.pem'), rootPem);
+    config.networks[0].lines[0].urls = [`https://127.0.0.1:${port}`];
+    config.networks[0].lines[0].urlsCa = 'author.pem';
+    writeFileSync(place.config, JSON.stringify(config));
+    const { version, image } = await world.publish();
+    let now = 0;
+    await using gateway = await runGateway(place, () => network.clock() + now);
+    await using owner = new Owner(place);
+    await using lamp = new LightDevice(await enrolLight(await owner.bundle(), LAMP), QUICK);
+    await owner.poll();
+    const next = async (): Promise<string | null | undefined> =>
+      (await owner.list<{ readonly next?: { readonly waits: string | null } }>('devices'))[0]?.next
+        ?.waits;
+    await eventually('it waits', async () => (await next()) === 'consent');
+    for (const name of network.names) await network.stop(name);
+    const file = join(images, hex(sha256(image)));
+    writeFileSync(file, image.with(7, 1 + (image[7] as number)));
+    await owner.call('POST', '/v1/decisions/consent', {});
+    await eventually('it failed', async () =>
+      (await details(owner)).some((detail) => detail.startsWith('failed: DEVICE_DOWNLOAD_')),
+    );
+    assert.deepEqual(await owner.list(`offers?device=${lamp.id}`), []);
+    writeFileSync(file, image);
+    // Past the pause after a failed download.
+    now = 60;
+    await owner.poll();
+    await lamp.runs(version);
+    await Promise.all(network.names.map((name) => network.start(name)));
+    assert.ok(gateway.https > 0);
   });
 
   test('T02: a line that changes hands on the ledger waits for the owner, with all its devices', async () => {
