@@ -23,6 +23,15 @@ export const NODE_ENGINE_MUTATIONS: readonly Mutation[] = [
     ["check(equal(appHashOf(certificate), appHash(commit.head)), 'LEDGER_CERTIFICATE');", ''],
     ['equal(commit.head.root, checkpoint.root)', 'true'],
   ]),
+  ...mutations('T15', 'src/node/state-sync.ts', 'test/attacks/T15-state-sync.test.ts', [
+    ['verifyCommit(certificate, validatorsOf(orderer), chainIdOf(networkId, orderer.chain));', ''],
+    ['root = advanceRoot(root, changes);', 'break;'],
+    ['answered.length < SOURCES', 'false'],
+    ['if (timeOf(newest.certificate) < clock() - TRUST_PERIOD) return undefined;', ''],
+  ]),
+  ...mutations('T15', 'src/node/engine-proxy.ts', 'test/attacks/T15-state-sync.test.ts', [
+    ['length > MAX_ENGINE_CALL', 'false'],
+  ]),
   ...mutations('T31', 'src/node/member-calls.ts', CONSORTIUM, [
     ['refusals.size > faulty(operators)', 'refusals.size > 0'],
     ['if (from === asked) turn++;', ''],
