@@ -15,6 +15,8 @@ export interface ProcessOptions {
   /** Added to this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The program that starts it in its own place, with its arguments: `ip netns exec NAME`. */
+  readonly through?: readonly string[];
   /** Another program than the commands, which reads the same arguments. */
   readonly program?: string;
   /** Every JSON line of stdout, as it comes. */
@@ -212,10 +214,11 @@ export async function startDeviceProcess(
 
 function spawnCommand(
   args: readonly string[],
-  { env = {}, cwd, program = MAIN }: ProcessOptions,
+  { env = {}, cwd, through = [], program = MAIN }: ProcessOptions,
   stdin: 'pipe' | 'ignore',
 ): ChildProcess {
-  const child = spawn(process.execPath, [program, ...args], {
+  const [file = '', ...words] = [...through, process.execPath, program, ...args];
+  const child = spawn(file, words, {
     env: { ...process.env, ...env, ...(stdin === 'pipe' && { FIRMAMENT_STOP_WITH_STDIN: '1' }) },
     ...(cwd !== undefined && { cwd }),
     stdio: [stdin, 'pipe', 'pipe'],
