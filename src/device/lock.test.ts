@@ -26,9 +26,12 @@ test('a process that is killed leaves no lock behind', async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
-  assert.throws(() => lockDevice(folder), { code: 'DEVICE_LOCKED' });
-  child.kill('SIGKILL');
-  await once(child, 'exit');
+  try {
+    assert.throws(() => lockDevice(folder), { code: 'DEVICE_LOCKED' });
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
   await lockDevice(folder)[Symbol.asyncDispose]();
 });
 
