@@ -79,7 +79,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ['this.#statements + group.length <= queueStatements + urgent', 'true'],
     ['if (this.#options.isReady()) this.#lane', 'this.#lane'],
     ['if (parsed) this.#add(parsed, bytes);', 'if (!parsed) options.pending.drop([id]);'],
-    ['if (submitted.since <= before) this.#send(submitted);', ''],
+    ['if (submitted.since <= before) this.#send(submitted);', 'void before;'],
   ]),
   ...mutations('T11', `${FOLDER}/watch.ts`, SUBMISSIONS, [
     ['isNew ? now : time', 'now'],

@@ -115,14 +115,18 @@ export class Certificates {
     const proven = appHashOfHead(replica.certified());
     let found: number | undefined;
     for (let top = position() + 1; top >= 1; top -= HEADERS) {
+      const bottom = Math.max(1, top - HEADERS + 1);
       const answer = await rpc.call('blockchain', {
-        minHeight: String(Math.max(1, top - HEADERS + 1)),
+        minHeight: String(bottom),
         maxHeight: String(top),
       });
-      for (const { height, appHash } of headersOf(answer)) {
+      const headers = headersOf(answer);
+      for (const { height, appHash } of headers) {
         if (equal(appHash, wanted)) found = height - 1;
         if (equal(appHash, proven)) return found;
       }
+      // An engine that began with a snapshot has no older ones.
+      if (headers.at(-1)?.height !== bottom) break;
     }
     return found;
   }

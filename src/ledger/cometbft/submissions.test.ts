@@ -66,10 +66,10 @@ test('what is not ordered in time is on disk before its caller is told so, and i
   await assert.rejects(submissions.submit(registration), { code: 'LEDGER_UNORDERED' });
   const [row] = pending.all();
   assert.deepEqual(row?.bytes, bytesOf(registration));
-  await until(() => sent.length >= 2, 'another attempt');
+  await until(() => sent.length >= 2, 'another attempt', 10_000);
   submissions.close();
   const again = waiting({}, database);
-  await until(() => again.sent.length >= 1, 'an attempt after a restart');
+  await until(() => again.sent.length >= 1, 'an attempt after a restart', 10_000);
   assert.deepEqual(again.sent[0]?.[0], bytesOf(registration));
   const { id } = cache.parsed(bytesOf(registration));
   const placements = [{ index: 1, height: 1, known: false }];
@@ -101,7 +101,7 @@ test('while the engine is behind, its state refuses nothing and nothing is put f
   assert.equal(sent.length, 0);
   ready = true;
   submissions.resend();
-  await until(() => sent.length >= 1, 'an attempt');
+  await until(() => sent.length >= 1, 'an attempt', 10_000);
   submissions.committed(new Map([[id, { placements: [{ index: 1, height: 1, known: false }] }]]));
   assert.equal((await submitted)[0]?.index, 1);
   submissions.close();
@@ -111,7 +111,7 @@ test('one signer’s groups go out in the order in which they came, many in one 
   const { submissions, sent } = waiting({ orderWaitMs: 5_000, queueStatements: 100 });
   const groups = Array.from({ length: 40 }, (_, i) => [declaration(author, i)]);
   const over = Promise.allSettled(groups.map((group) => submissions.submit(group)));
-  await until(() => sent.flat().length >= 40, 'all of them');
+  await until(() => sent.flat().length >= 40, 'all of them', 10_000);
   assert.deepEqual(
     sent
       .flat()
