@@ -69,6 +69,9 @@ async function init(args: readonly string[], io: Io): Promise<void> {
     [
       `network ${id} (${mode})`,
       ...[...made.configs].map(([name, path]) => `${name}: firmament node start ${path}`),
+      ...(made.genesis.policy.orderer.engine === 'cometbft'
+        ? ['each member needs CometBFT: scripts/install-cometbft']
+        : []),
     ],
     {
       network: id,
