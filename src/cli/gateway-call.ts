@@ -1,8 +1,10 @@
 /** One call of a command to the gateway that runs with a configuration. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text, utf8 } from '../bytes.ts';
+import { fail } from '../errors.ts';
 import { readGatewayConfig, type GatewayConfig } from '../gateway/config.ts';
+import { readToken } from '../gateway/owner-token.ts';
+import { readIfThere } from '../ledger/durable-file.ts';
 import { certificateSha256 } from '../net/authority.ts';
 import { createClient } from '../net/client.ts';
 import type { Arguments } from './arguments.ts';
@@ -16,14 +18,14 @@ export async function call(
 ): Promise<unknown> {
   const config = readGatewayConfig(given.required('config'));
   await using client = createClient({
-    pins: { root: certificateSha256(readFileSync(rootPath(config), 'utf8')) },
+    pins: { root: certificateSha256(rootOf(config)) },
   });
   const { host, port } = config.api;
   const { body: bytes } = await client.request({
     method,
     url: `https://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}${path}`,
     headers: {
-      authorization: `Bearer ${readFileSync(config.tokenFile, 'utf8').trim()}`,
+      authorization: `Bearer ${readToken(config.tokenFile)}`,
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
     ...(body !== undefined && { body: utf8(JSON.stringify(body)) }),
@@ -32,6 +34,7 @@ export async function call(
   return JSON.parse(text(bytes)) as unknown;
 }
 
-function rootPath(config: GatewayConfig): string {
-  return join(config.data, 'authority', 'root.pem');
+function rootOf({ data }: GatewayConfig): string {
+  const root = readIfThere(join(data, 'authority', 'root.pem'));
+  return root ? text(root) : fail('GATEWAY_CONFIG', 'this gateway has not run here yet');
 }
