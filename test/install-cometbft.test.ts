@@ -34,13 +34,13 @@ function machine(t: TestContext) {
   return {
     folder,
     /** A program that answers so. */
-    program(path: string, script: string): string {
+    program: (path: string, script: string): string => {
       const file = join(folder, path);
       writeFileSync(file, `#!${join(bin, 'bash')}\n${script}\n`);
       chmodSync(file, 0o755);
       return file;
     },
-    run(...args: readonly string[]) {
+    run: (...args: readonly string[]) => {
       const script = join(folder, 'scripts', 'install-cometbft');
       const env = { PATH: bin, HOME: folder };
       return spawnSync(join(bin, 'bash'), [script, ...args], { env, encoding: 'utf8' });
