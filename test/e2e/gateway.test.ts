@@ -141,8 +141,9 @@ suite('two authors, forty devices', () => {
         ),
       ),
     ]);
-    while ((shell?.version ?? version) !== version) {
-      assert.ok(performance.now() < end, `the shell device runs ${shell?.version}`);
+    for (;;) {
+      if (!shell || shell.version === version) return;
+      assert.ok(performance.now() < end, `the shell device runs ${shell.version}`);
       await sleep(100);
     }
   }
