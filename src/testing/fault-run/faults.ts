@@ -29,8 +29,6 @@ export interface Scene {
 
 export interface Fault {
   readonly kind: string;
-  /** More often than others: 1 unless said otherwise. */
-  readonly weight?: number;
   /** Whether links have to be cut for it. */
   readonly cuts?: true;
   /** Whether more than f members are at fault meanwhile. */
@@ -40,6 +38,8 @@ export interface Fault {
 
 /** Seconds for which more than f are gone until nothing may be acknowledged any more: what was under way is. */
 const GRACE_MS = 5_000;
+/** Kills in a row. */
+const AGAIN = 5;
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -90,6 +90,32 @@ export const FAULTS: readonly Fault[] = [
       await halted(scene, 6, 10);
       await first.start();
       await second.start();
+    },
+  },
+  {
+    kind: 'SIGKILL all members',
+    halts: true,
+    async run(scene) {
+      const all = members(scene);
+      await Promise.all(all.map((node) => node.killPair()));
+      await halted(scene, 0, 2);
+      await Promise.all(all.map((node) => node.start()));
+    },
+  },
+  {
+    kind: 'SIGKILL again and again',
+    async run(scene) {
+      const node = oneMember(scene);
+      scene.say(node.name);
+      for (let times = 0; times < AGAIN; times++) {
+        // At any moment of its life, also before it has begun.
+        const starting = node.start().catch(() => undefined);
+        await held(scene, 0, 3);
+        if (scene.random() < 0.5) node.killEngine();
+        await node.kill();
+        await starting;
+      }
+      await node.start();
     },
   },
   {
@@ -160,8 +186,14 @@ async function byzantine(scene: Scene, deviation: Deviation): Promise<void> {
   over.abort();
   await flood;
   await node.killPair();
-  // As docs/operations.md says of a member whose engine gave up consensus.
-  if (deviation === 'wrong app hash') await node.lose('what is computed again');
+  if (deviation === 'wrong app hash') {
+    scene.violations.check(
+      node.log().some((line) => line.includes('the engine gave up consensus')),
+      `nobody noticed the wrong app hash of ${node.name}`,
+    );
+    // As docs/operations.md says of such a member.
+    await node.lose('what is computed again');
+  }
   await node.start();
 }
 

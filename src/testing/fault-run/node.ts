@@ -4,12 +4,13 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { endOrphan } from '../../ledger/cometbft/process.ts';
 import { readNodeConfig, type NodeConfig } from '../../node/config.ts';
-import { startNodeProcess, type RunningCommand } from '../processes.ts';
+import { startCommand, type RunningCommand } from '../processes.ts';
 import { SILENT } from '../ledger-fixture.ts';
 import type { Deviation } from './deviations.ts';
 
 const PROGRAM = join(import.meta.dirname, 'node.child.ts');
 const KEPT_LINES = 200;
+const START_MS = 60_000;
 
 export interface FaultNodeOptions {
   readonly name: string;
@@ -50,12 +51,12 @@ export class FaultNode {
     return this.#log;
   }
 
-  /** Does nothing when it runs. */
+  /** Listening when it resolves; does nothing when it runs. Errors: when it ends before. */
   async start(deviation?: Deviation): Promise<void> {
     if (this.#process) return;
     this.#note(`--- start${deviation === undefined ? '' : ` ${deviation}`}`);
     const { configFile, through, binary, control } = this.#options;
-    const node = await startNodeProcess(configFile, {
+    const node = startCommand(['node', 'start', configFile], {
       program: PROGRAM,
       through,
       env: {
@@ -65,8 +66,10 @@ export class FaultNode {
       },
       onLog: (line) => this.#note(line),
     });
+    // At once: it may be killed while it starts.
     this.#process = node;
     void this.#listenTo(node);
+    await node.event((event) => typeof event['port'] === 'number', START_MS);
   }
 
   async #listenTo(node: RunningCommand): Promise<void> {
@@ -86,13 +89,16 @@ export class FaultNode {
     this.#process = undefined;
   }
 
-  /** SIGKILL of its CometBFT. Answers whether there was one. */
-  killEngine(): boolean {
+  /** SIGKILL of its CometBFT, if there is one. */
+  killEngine(): void {
+    const { home } = this.config.engine;
     try {
-      process.kill(Number(readFileSync(join(this.config.engine.home, 'engine.pid'), 'utf8')), 9);
-      return true;
+      const pid = Number(readFileSync(join(home, 'engine.pid'), 'utf8'));
+      // The number may be another process's by now.
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (words.includes(home)) process.kill(pid, 'SIGKILL');
     } catch {
-      return false;
+      // It is gone already.
     }
   }
 
