@@ -268,7 +268,6 @@ async function held({ random, signal }: Scene, least: number, most: number): Pro
 /** Likewise; nobody may be given a receipt meanwhile. */
 async function halted(scene: Scene, least: number, most: number): Promise<void> {
   const { acknowledgements, violations, signal } = scene;
-  acknowledgements.halt(true);
   await sleep(GRACE_MS, undefined, { signal }).catch(() => undefined);
   const before = acknowledgements.count;
   await held(scene, least, most);
@@ -276,5 +275,4 @@ async function halted(scene: Scene, least: number, most: number): Promise<void> 
     acknowledgements.count === before,
     'statements were acknowledged without two thirds of the members',
   );
-  acknowledgements.halt(false);
 }

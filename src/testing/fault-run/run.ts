@@ -15,7 +15,7 @@ import { createFaultNetwork, MEMBERS, NODES } from './network.ts';
 import { Observer } from './observer.ts';
 import { Publisher } from './publisher.ts';
 import { registerOn } from './registrars.ts';
-import type { FaultReport } from './report.ts';
+import type { FaultCount, FaultReport } from './report.ts';
 import { Violations } from './violations.ts';
 
 export interface FaultRunOptions {
@@ -82,23 +82,28 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
     random,
     say: (line) => say(`    ${line}`),
   };
-  const faults = new Map<string, number>();
-  const recovery = { kind: 'the start', ms: 0 };
-  const recovered = async (kind: string): Promise<void> => {
+  const faults = new Map<string, FaultCount>();
+  const recovered = async (): Promise<number> => {
     const ms = await asBefore(scene, observer);
-    if (ms > recovery.ms) Object.assign(recovery, { kind, ms });
     if (ms > 0) say(`    all as before after ${(ms / 1000).toFixed(1)} s`);
+    return ms;
   };
   try {
-    await recovered('the start');
+    await recovered();
     const end = began + minutes * 60_000;
     const deck = new Deck(options, machines.partitions, random);
     while (!signal.aborted && performance.now() < end) {
       const fault = deck.draw();
       say(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${fault.kind}`);
+      acknowledgements.longestStall();
       await fault.run(scene);
-      faults.set(fault.kind, (faults.get(fault.kind) ?? 0) + 1);
-      await recovered(fault.kind);
+      const ms = await recovered();
+      const before = faults.get(fault.kind);
+      faults.set(fault.kind, {
+        times: (before?.times ?? 0) + 1,
+        stall: Math.max(before?.stall ?? 0, acknowledgements.longestStall()),
+        recovery: Math.max(before?.recovery ?? 0, ms),
+      });
     }
   } finally {
     working.abort();
@@ -114,7 +119,6 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
     cosigners.judge(observer.replica);
     judgeDisks(scene, observer);
   }
-  const { longest, longestWhole } = acknowledgements.stalls;
   return {
     seed,
     seconds: (performance.now() - began) / 1000,
@@ -124,9 +128,6 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
     size: observer.replica.head().size,
     acknowledged: acknowledgements.count,
     found: observer.found,
-    longestStall: longest,
-    longestStallWhole: longestWhole,
-    longestRecovery: recovery,
     releases: Number(publisher.available),
     cosignatures: cosigners.count,
     devices: devices.counts,
