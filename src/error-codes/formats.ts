@@ -86,6 +86,7 @@ export const FORMAT_CODES = {
   ANCHOR_UNKNOWN: 'the image of this release is not anchored',
   ANCHOR_INVALID: 'the anchored size, chunks or root do not fit the image of the release',
   HOLD_INVALID: 'a hold or drop that does not fit the state of the ledger',
+  BATCH_TOO_SOON: 'a node puts one report.batch on the ledger a minute',
   BLOCK_MALFORMED: 'a block is not of the documented shape',
   BLOCK_SIGNER: 'a block that its orderer did not sign',
   // trust

@@ -21,6 +21,7 @@ import { changePolicy } from './rules/policy-change.ts';
 import { transferLine } from './rules/line-transfer.ts';
 import { delegateOf, OF_DELEGATES } from './rules/owned-line.ts';
 import { registerRelease } from './rules/release-register.ts';
+import { takeBatch } from './rules/report-batch.ts';
 import { withdrawRelease } from './rules/release-withdraw.ts';
 import {
   getAuthor,
@@ -67,7 +68,7 @@ export function apply(view: View, transaction: Transaction, block: BlockContext)
   return withdrawRelease(view, statement);
 }
 
-const OF_NODES: readonly Kind[] = ['image.hold', 'image.drop'];
+const OF_NODES: readonly Kind[] = ['image.hold', 'image.drop', 'report.batch'];
 const OF_RECOVERY: readonly Kind[] = ['key.rotate', 'key.revoke', 'line.delegate', 'line.transfer'];
 
 function applyOfNode(view: View, statement: Statement, block: BlockContext): void {
@@ -78,7 +79,8 @@ function applyOfNode(view: View, statement: Statement, block: BlockContext): voi
   authenticate(statement, node.node.statement);
   check(statement.counter > getNodeCounter(view, node.name), 'STATEMENT_COUNTER');
   setNodeCounter(view, node.name, statement.counter);
-  if (statement.kind === 'image.hold') holdImage(view, statement, node.name, block.height);
+  if (statement.kind === 'report.batch') takeBatch(view, statement, node.name, block.time);
+  else if (statement.kind === 'image.hold') holdImage(view, statement, node.name, block.height);
   else dropImage(view, statement, node.name);
 }
 

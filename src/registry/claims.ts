@@ -23,6 +23,7 @@ export const KINDS = [
   'line.delegate',
   'line.transfer',
   'policy.change',
+  'report.batch',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -69,6 +69,7 @@ function everyKind(): { readonly view: View; readonly names: readonly string[] }
   state.setAnchor(view, image, { size: 5, root: new Uint8Array(36), index: 4 });
   state.setHolds(view, image, [{ node: 'a/n', until: 9 }]);
   state.setNodeCounter(view, 'a/n', 1n);
+  state.setBatchTime(view, 'a/n', 9);
   return { view, names };
 }
 

@@ -344,5 +344,18 @@ export function getNodeCounter(view: View, node: string): bigint {
 }
 
 export function setNodeCounter(view: View, node: string, counter: bigint): void {
-  view.set(`node/${node}`, encode([counter]));
+  setNode(view, node, counter, getBatchTime(view, node));
+}
+
+/** Time of the block with the node's last report.batch; undefined before its first. */
+export function getBatchTime(view: View, node: string): number | undefined {
+  return read(view, `node/${node}`)?.[1] as number | undefined;
+}
+
+export function setBatchTime(view: View, node: string, time: number): void {
+  setNode(view, node, getNodeCounter(view, node), time);
+}
+
+function setNode(view: View, node: string, counter: bigint, batchTime: number | undefined): void {
+  view.set(`node/${node}`, encode(batchTime === undefined ? [counter] : [counter, batchTime]));
 }

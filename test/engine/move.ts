@@ -15,6 +15,7 @@ export const ACTS = [
   'delegate',
   'transfer',
   'policy',
+  'batch',
   'replay',
 ] as const;
 export type Act = (typeof ACTS)[number];
@@ -72,6 +73,7 @@ const move: fc.Arbitrary<Move> = fc.record({
     [2, 'delegate'],
     [1, 'transfer'],
     [1, 'policy'],
+    [2, 'batch'],
     [3, 'replay'],
   ),
   by: weighted(

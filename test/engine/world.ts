@@ -32,6 +32,7 @@ import {
   fixtureRelease,
   type FixtureRelease,
 } from '../../src/testing/release-fixture.ts';
+import { reportBatchStatement } from '../../src/registry/rules/report-batch.ts';
 import { lineKey, type Line } from '../../src/registry/line.ts';
 import { getAnchor, getRelease, policyInForce } from '../../src/registry/state.ts';
 import type { View } from '../../src/registry/view.ts';
@@ -170,6 +171,8 @@ export class World {
       }
       case 'policy':
         return plain(this.#policy(about, twist));
+      case 'batch':
+        return plain(this.#batch(move));
       case 'replay':
       default:
         return this.#sent[about % Math.max(1, this.#sent.length)] ?? plain(register(author));
@@ -235,6 +238,17 @@ export class World {
     const hold = { line, release: digest, image: release.image.digest };
     const until = twist === 'huge' ? 1 << 30 : 1 << 20;
     return holdStatement(node, networkId, counter, act === 'hold' ? { ...hold, until } : hold);
+  }
+
+  // Of two by one node in a minute the second is refused; a foreign one names another node than signs.
+  #batch({ by, about, twist }: Move): Statement {
+    const { nodes } = this.#network;
+    const { networkId } = this.#network.genesis;
+    const node = nodes[by % nodes.length] as FixtureNode;
+    const signer = twist === 'foreign' ? (nodes[(by + 1) % nodes.length] as FixtureNode) : node;
+    const network = twist === 'network' ? OTHER_NETWORK : networkId;
+    const root = new Uint8Array(twist === 'huge' ? 33 : 32).fill(about);
+    return reportBatchStatement(signer.statement, node.name, network, this.#next(twist), root);
   }
 
   #recovery(author: FixtureAuthor, twist: Twist, change: KeyChange): Transaction {
