@@ -13,11 +13,11 @@ const image = { line: id(2), release: id(3), image: id(4) };
 /** A view that has one record of every kind, and their names. */
 function everyKind(): { readonly view: View; readonly names: readonly string[] } {
   const below = memoryView();
-  const names: string[] = [];
+  const names = new Set<string>();
   const view: View = {
     ...below,
     set(name, value) {
-      names.push(name);
+      names.add(name);
       below.set(name, value);
     },
   };
@@ -70,7 +70,7 @@ function everyKind(): { readonly view: View; readonly names: readonly string[] }
   state.setHolds(view, image, [{ node: 'a/n', until: 9 }]);
   state.setNodeCounter(view, 'a/n', 1n);
   state.setBatchTime(view, 'a/n', 9);
-  return { view, names };
+  return { view, names: [...names] };
 }
 
 test('the page has a row for every kind of record, with as many elements as are written', () => {
