@@ -81,6 +81,9 @@ suite('refused with NODE_CONFIG', () => {
     ['a request log', { ...LEAST, requestLog: 'some' }],
     ['metrics', { ...LEAST, metrics: 'nobody' }],
     ['replicate', { ...LEAST, replicate: 'most' }],
+    ['a record that goes with the data', { ...LEAST, record: 'data/record' }],
+    ['data and record in one', { ...LEAST, record: 'x/../data' }],
+    ['an engine that goes with the data', { ...LEAST, engine: { home: './data/engine' } }],
   ];
   for (const [what, config] of wrong)
     test(what, () => assert.throws(() => read(config), { code: 'NODE_CONFIG' }));

@@ -1,6 +1,6 @@
 /** A node's configuration file and its secrets. Paths in it are relative to the file's own folder. */
 import { readFileSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { fromHex } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
@@ -120,20 +120,29 @@ export function readNodeConfig(path: string): NodeConfig {
   check(metrics === 'local' || metrics === 'all', 'NODE_CONFIG', '"metrics" is local or all');
   const node = textOf(json, 'node');
   check(/^[a-z0-9-]{1,32}\/[a-z0-9-]{1,32}$/.test(node), 'NODE_CONFIG', '"node" is OPERATOR/NODE');
+  const [data, record] = [at('data'), at('record')];
+  const engine = engineOf(json['engine'] ?? {}, path);
+  // The data folder may be removed, or replaced by a backup. What was signed last must outlive that (T10).
+  check(!isWithin(record, data), 'NODE_CONFIG', '"record" lies outside of "data"');
+  check(!isWithin(engine.home, data), 'NODE_CONFIG', '"engine.home" lies outside of "data"');
   return {
     node,
     genesis: at('genesis'),
     keys: at('keys'),
-    data: at('data'),
-    record: at('record'),
+    data,
+    record,
     listen: { host: textOf(listen, 'host'), port },
     replicate,
     rate,
     registrations,
     requestLog,
     metrics,
-    engine: engineOf(json['engine'] ?? {}, path),
+    engine,
   };
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return !/^\.\.([/\\]|$)/.test(relative(folder, path));
 }
 
 function engineOf(value: unknown, path: string): EngineConfig {

@@ -3,11 +3,27 @@ import type { Mutation } from './mutations.ts';
 
 const OWN = 'src/node/own-routes.ts';
 const BACKUP = 'src/node/backup.ts';
+const CONFIG = 'src/node/config.ts';
+const CONFIG_TEST = 'src/node/config.test.ts';
 const OBSERVATION = 'src/node/observation.ts';
 const BACKUP_TEST = 'test/e2e/backup.test.ts';
 const OBSERVATION_TEST = 'src/node/observation.test.ts';
 
 export const OPERATION_MUTATIONS: readonly Mutation[] = [
+  {
+    rule: 'T10',
+    file: CONFIG,
+    find: '!isWithin(record, data)',
+    replace: 'true',
+    tests: [CONFIG_TEST],
+  },
+  {
+    rule: 'T10',
+    file: CONFIG,
+    find: '!isWithin(engine.home, data)',
+    replace: 'true',
+    tests: [CONFIG_TEST],
+  },
   {
     rule: 'T10',
     file: OWN,

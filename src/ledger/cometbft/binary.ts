@@ -51,18 +51,13 @@ export async function checkVersion(binary: string): Promise<string> {
     });
     answer = stdout.trim().slice(0, 64);
   } catch (cause) {
-    return fail(
-      'ENGINE_BINARY_MISSING',
-      `the CometBFT binary does not run: ${INSTALL}`,
-      { binary },
-      cause,
-    );
+    return fail('ENGINE_BINARY_MISSING', `${binary} does not run: ${INSTALL}`, { binary }, cause);
   }
   const version = /^v?(\d+\.\d+\.\d+)(?:[+-][0-9A-Za-z.+-]*)?$/.exec(answer)?.[1];
   check(
     version !== undefined && VERSIONS.some((each) => each === version),
     'ENGINE_BINARY_VERSION',
-    `CometBFT ${answer} is not one of ${VERSIONS.join(', ')}: ${INSTALL}`,
+    `${binary} is CometBFT ${answer}, not one of ${VERSIONS.join(', ')}: ${INSTALL}`,
     { binary, version: answer },
   );
   return version;

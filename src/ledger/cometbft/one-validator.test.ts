@@ -1,6 +1,8 @@
 // One validator and its real CometBFT: every way in which engine, application and files can part.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hex } from '../../bytes.ts';
@@ -161,6 +163,26 @@ describe('one validator', { concurrency: false }, () => {
     replica.decide = decide;
     assert.ok(node.ledger.engine().restarts > restarts);
     assert.equal(node.ledger.fault(), undefined);
+  });
+
+  test('an engine that can not begin says why in the log, and begins once it can', async (t) => {
+    if (!(await requireComet(t)) || !comet) return;
+    await node.stop();
+    const lines: string[] = [];
+    const error = (message: string, fields?: object): void => {
+      lines.push(`${message} ${JSON.stringify(fields)}`);
+    };
+    const port = Number(node.member.address.split(':')[1]);
+    const other = createServer().listen(port, '127.0.0.1');
+    await once(other, 'listening');
+    try {
+      await node.start({ logger: { ...SILENT, error } });
+      await until(() => lines.length > 0, 'a line of the log');
+      assert.match(lines.join('\n'), /start anew.*address already in use/);
+    } finally {
+      other.close();
+    }
+    await registered('after the port was free');
   });
 
   test('a caller is told that its group is kept, and it is ordered all the same', async (t) => {

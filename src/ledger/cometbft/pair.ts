@@ -110,21 +110,20 @@ export class EnginePair implements AsyncDisposable {
     });
     this.#engine = engine;
     this.#end = end.resolve;
-    try {
-      if (this.#closed.signal.aborted) end.resolve('closed');
-      const reason = await end.promise;
-      if (reason === ASKED) logger.info(ASKED);
-      else if (!this.#closed.signal.aborted)
-        logger.error('engine and application start anew', {
-          code: codeOf(reason),
-          reason,
-          last: last.slice(-2000),
-        });
-    } finally {
-      this.#engine = undefined;
-      this.#end = undefined;
-      await engine.stop();
-    }
+    if (this.#closed.signal.aborted) end.resolve('closed');
+    const reason = await end.promise;
+    this.#engine = undefined;
+    this.#end = undefined;
+    const closed = this.#closed.signal.aborted;
+    // Its last words come with its end, and they say why: a connection breaks before they are written.
+    await engine.stop();
+    if (reason === ASKED) logger.info(ASKED);
+    else if (!closed)
+      logger.error('engine and application start anew', {
+        code: codeOf(reason),
+        reason,
+        last: last.slice(-2000),
+      });
     return last;
   }
 
