@@ -64,14 +64,20 @@ export interface Sent {
   readonly answers: readonly { readonly statement: Statement; readonly answer: Answer }[];
 }
 
-/** Enrols every lane, then sends all that it has, a lane a connection, for at most `seconds`. */
+/**
+ * Enrols every lane, then sends all that it has, a lane a connection, for at most `seconds`. `ports`: the node, or
+ * several that the lanes share.
+ */
 export async function send(
-  port: number,
+  ports: number | readonly number[],
   lanes: readonly Lane[],
   seconds: number,
   enrolAtOnce = lanes.length,
 ): Promise<Sent> {
-  const connections = await Promise.all(lanes.map(() => openConnection(port)));
+  const given = typeof ports === 'number' ? [ports] : ports;
+  const connections = await Promise.all(
+    lanes.map((_, i) => openConnection(given[i % given.length] as number)),
+  );
   try {
     const enrolled: Answer[] = [];
     for (let from = 0; from < lanes.length; from += enrolAtOnce) {

@@ -11,7 +11,8 @@ export function treePss(root: number = process.pid): number | undefined {
   return sum;
 }
 
-function treeOf(root: number): readonly number[] {
+/** A process and everything below it. */
+export function treeOf(root: number): readonly number[] {
   const children = new Map<number, number[]>();
   for (const pid of pids()) {
     const parent = parentOf(pid);
