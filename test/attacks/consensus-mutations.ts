@@ -156,4 +156,8 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
     ["check(continues, 'SNAPSHOT_FORK');", ''],
     ["Number(newest['height']) > Number(own['height']) &&", ''],
   ]),
+  ...mutations('T31', 'src/ledger/decision.ts', 'test/attacks/T31-repeat.test.ts', [
+    ['!equal(stored.entry, statement.entry)', 'false'],
+    ['equal(stored.attachment, attachment)', 'true'],
+  ]),
 ];
