@@ -2,7 +2,12 @@
 import { hex } from '../bytes.ts';
 import { fail } from '../errors.ts';
 import type { Replica } from '../ledger/replica.ts';
-import { memberName, type ConsortiumOrderer, type EngineMember } from '../registry/orderer.ts';
+import {
+  consortiumOf,
+  memberName,
+  type ConsortiumOrderer,
+  type EngineMember,
+} from '../registry/orderer.ts';
 import type { NamedNode } from '../registry/policy.ts';
 
 export type Duty =
@@ -21,15 +26,17 @@ export type Duty =
 
 export function dutyOf(
   self: string,
-  replica: Pick<Replica, 'orderer' | 'ordering'>,
+  replica: Pick<Replica, 'orderer' | 'ordering' | 'certified' | 'policyOf'>,
   appointed: NamedNode | undefined,
 ): Duty {
-  const ordering = replica.ordering();
-  if (ordering.engine === 'cometbft') {
-    const member = ordering.members.find((each) => memberName(each) === self);
+  if (replica.ordering().engine === 'cometbft') {
+    // Whoever voted before a block has to vote for the header that proves it: those who stay may be too few for that.
+    const { epoch } = replica.certified();
+    const proven = consortiumOf(replica.policyOf(epoch.policyVersion).policy.orderer);
+    const member = proven.members.find((each) => memberName(each) === self);
     return member
-      ? { kind: 'consensus', member, consortium: ordering }
-      : { kind: 'follow consensus', consortium: ordering };
+      ? { kind: 'consensus', member, consortium: proven }
+      : { kind: 'follow consensus', consortium: proven };
   }
   if (appointed?.name === self) return { kind: 'take over' };
   if (appointed) return { kind: 'follow', orderer: appointed, promised: true };

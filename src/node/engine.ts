@@ -49,6 +49,8 @@ const START_MS = 10_000;
 /** Until a member whose engine can't be started tries again. */
 const JOIN_AGAIN_MS = 30_000;
 const TURN_MS = 20;
+/** Until a member that is none any more stops its engine. */
+const LEAVE_MS = 2_000;
 
 export class Engine {
   readonly #parts: EngineParts;
@@ -122,11 +124,18 @@ export class Engine {
       const duty = this.#dutyNow();
       this.#duty = duty;
       const change = new AbortController();
-      const look = (): void => {
-        if (replica.halted() || !sameDuty(this.#dutyNow(), duty)) change.abort();
-      };
       using watching = new DisposableStack();
+      let leaving: NodeJS.Timeout | undefined;
+      watching.defer(() => clearTimeout(leaving));
+      const look = (): void => {
+        if (!replica.halted() && sameDuty(this.#dutyNow(), duty)) return;
+        // The others may not have this member's last votes yet.
+        if (duty.kind === 'consensus' && !replica.halted())
+          leaving ??= setTimeout(() => change.abort(), LEAVE_MS);
+        else change.abort();
+      };
       watching.defer(replica.onHead(look));
+      watching.defer(replica.onCertified(look));
       // At once: after a promise nothing of another orderer may be appended.
       watching.defer(appointment.onChange(look));
       const over = AbortSignal.any([signal, change.signal]);

@@ -27,7 +27,11 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutations('T31', `${FOLDER}/application.ts`, APPLICATION, [
-    ['const member = members.some(({ peer }) => hex(peer) === id);', 'const member = true;'],
+    [
+      'const member = this.#members().some(({ peer }) => hex(peer) === id);',
+      'const member = true;',
+    ],
+    [', ...consortiumOf(policy.orderer).members]', ']'],
     ['isAddress ? ACCEPTED : NO_SUCH_PATH', 'ACCEPTED'],
     ['height === position + 1', 'true'],
     ['chainId === start.chainId && initialHeight === 1n', 'true'],

@@ -13,6 +13,9 @@ export const NODE_ENGINE_MUTATIONS: readonly Mutation[] = [
       'const proven = commit && { ...commit, time: clock() };',
     ],
   ]),
+  ...mutations('T31', 'src/node/duty.ts', 'src/node/duty.test.ts', [
+    ['replica.policyOf(epoch.policyVersion).policy.orderer', 'replica.ordering()'],
+  ]),
   ...mutations('T31', 'src/node/commits.ts', CONSORTIUM, [
     ['verifyCommit(certificate, validatorsOf(orderer), chain);', ''],
     ['return equal(appHashOf(certificate), appHashOfHead(head));', 'return true;'],

@@ -32,9 +32,11 @@ import {
   SILENT,
   transactionOf,
 } from '../../testing/ledger-fixture.ts';
+import { certificateFor } from '../../testing/certificates.ts';
 import { appHashOfHead } from '../proven-ledger.ts';
 import { Application, type CommittedBlock } from './application.ts';
 import { startOfChain } from './chain-start.ts';
+import { addressOf } from './home.ts';
 import { MAX_PROPOSAL } from './proposal.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
 import { Snapshots } from './snapshots.ts';
@@ -285,6 +287,30 @@ test('only members are peers', () => {
   assert.notEqual(query('/p2p/filter/id/'), 0);
   assert.equal(query('/p2p/filter/addr/127.0.0.1:26656'), 0);
   assert.notEqual(query('/store'), 0);
+});
+
+test('a member that a policy leaves out is a peer until the block that says so is proven', () => {
+  const { ask, block, replica } = opened();
+  const orderer = consortiumOf(network.genesis.policy.orderer);
+  const [gone] = orderer.members;
+  assert.ok(gone);
+  const isPeer = (): boolean => {
+    const answer = ask({ case: 'query', value: { path: `/p2p/filter/id/${hex(gone.peer)}` } });
+    assert.ok(answer.case === 'query');
+    return answer.value.code === 0;
+  };
+  const spare = fixtureNetwork({ label: 'spare' }).nodes[0] as FixtureNode;
+  const peer = addressOf(spare.p2p.publicKey);
+  const members = orderer.members.with(0, { ...gone, peer });
+  const change = changedPolicy(
+    network.root,
+    { orderer: { ...orderer, members } },
+    network.operators,
+  );
+  block([tx([transactionOf(change.statement)])]);
+  assert.ok(isPeer());
+  replica.certify(1, certificateFor(network, replica.head()));
+  assert.ok(!isPeer());
 });
 
 test('a policy change is the only thing that changes who votes', () => {

@@ -15,6 +15,7 @@ import {
   type RequestQuery,
   type ResponseFinalizeBlock,
 } from '../../proto/tendermint/abci/types_pb.js';
+import { consortiumOf, type EngineMember } from '../../registry/orderer.ts';
 import { policyInForce } from '../../registry/state.ts';
 import { appHashOfHead, consortiumInForce } from '../proven-ledger.ts';
 import { refusal } from '../refusal.ts';
@@ -155,14 +156,20 @@ export class Application {
   #query({ path }: RequestQuery): Answer {
     const [, id] = /^\/p2p\/filter\/id\/([0-9a-f]{40})$/.exec(path) ?? [];
     if (id !== undefined) {
-      const { members } = consortiumInForce(this.#options.replica);
-      const member = members.some(({ peer }) => hex(peer) === id);
+      const member = this.#members().some(({ peer }) => hex(peer) === id);
       if (!member) this.#options.logger.warn('a peer that is no member was refused', { id });
       return { case: 'query', value: { code: member ? ACCEPTED : REFUSED } };
     }
     // Addresses change and are not authenticated: the id behind one is asked about next.
     const isAddress = /^\/p2p\/filter\/addr\/[^/]+$/.test(path);
     return { case: 'query', value: { code: isAddress ? ACCEPTED : NO_SUCH_PATH } };
+  }
+
+  // Also those of before a change of policy, until the block that brought it is proven: that takes their votes.
+  #members(): readonly EngineMember[] {
+    const { replica } = this.#options;
+    const { policy } = replica.policyOf(replica.certified().epoch.policyVersion);
+    return [...consortiumInForce(replica).members, ...consortiumOf(policy.orderer).members];
   }
 
   #checkTx({ tx }: RequestCheckTx): Answer {

@@ -189,8 +189,18 @@ export class CometLedger implements Ledger {
     const place = members.findIndex((each) => memberName(each) === memberName(member));
     if (place < 0 || configText(this.#home()) === this.#config) return;
     logger.info('the policy names other members: the engine starts anew in its turn', { place });
+    this.#restartIn((place + 1) * IN_TURN);
+  }
+
+  // Not before the block that brought the policy is proven: members that it leaves out vote for that too.
+  #restartIn(pause: number): void {
+    const { replica } = this.#options;
     clearTimeout(this.#turn);
-    this.#turn = setTimeout(() => this.#pair.restart(), (place + 1) * IN_TURN);
+    this.#turn = setTimeout(() => {
+      const proven = replica.certified().epoch.policyVersion === replica.head().epoch.policyVersion;
+      if (proven) this.#pair.restart();
+      else this.#restartIn(IN_TURN);
+    }, pause);
   }
 
   #committed({ height, time, head, outcomes }: CommittedBlock): void {
