@@ -5,6 +5,7 @@ import { requestBackup } from '../node/backup-request.ts';
 import { readNodeConfig, readNodeKeys, type NodeConfig } from '../node/config.ts';
 import { ensureEngineKeys, memberOf } from '../node/engine-member.ts';
 import { startNode } from '../node/node.ts';
+import { checkAddress } from '../registry/orderer.ts';
 import {
   answer,
   onlyPositional,
@@ -81,6 +82,7 @@ async function engineMember(args: readonly string[], io: Io): Promise<void> {
   const given = readArguments(args, ['address', 'no-vote?']);
   const config = readNodeConfig(onlyPositional(given, 'configuration file'));
   const planned = { address: given.required('address'), validator: !given.flag('no-vote') };
+  checkAddress(planned.address);
   const member = memberOf(config.node, ensureEngineKeys(config.keys), planned);
   io.stdout(JSON.stringify(memberJson(member), null, 2));
 }

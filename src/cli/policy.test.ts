@@ -161,11 +161,35 @@ test('an operator joins: its keys by a command, its node reads on to the policy 
   assert.deepEqual(joined.health().quorum?.operators, ['b', 'c', 'd', 'e']);
 });
 
+test('an approval that would not count is refused, and one in a file from elsewhere is shown as such', async () => {
+  await using network = await startTestNetwork({ start: [] });
+  const at = (name: string): string => join(network.folder, name);
+  const key = (name: string): string => join(network.folder, 'network', name, 'governance.key');
+  const approve = (operator: string, holder: string) =>
+    run('approve', at('change'), '--operator', operator, '--key', key(holder));
+  await run('propose', '--root', network.rootFile, '--out', at('change'), '--skew', '60');
+  await approve('a', 'a');
+  const before = await readFile(at('change'), 'utf8');
+  assert.equal((await approve('b', 'c')).error['code'], 'POLICY_APPROVALS');
+  assert.equal((await approve('nobody', 'b')).error['code'], 'POLICY_APPROVALS');
+  assert.equal(await readFile(at('change'), 'utf8'), before);
+
+  await writeFile(at('change'), before.replace('"operator": "a"', '"operator": "b"'));
+  assert.deepEqual((await run('show', at('change'))).out['approvals'], [
+    'b (with another key: does not count)',
+  ]);
+  await approve('b', 'b');
+  assert.deepEqual((await run('show', at('change'))).out['approvals'], ['b']);
+});
+
 test('the consortium engine is proposed by what each of its members hands over', async () => {
   await using network = await startTestNetwork({ start: [] });
   const at = (name: string): string => join(network.folder, name);
   const propose = (out: string, ...args: readonly string[]) =>
     run('propose', '--root', network.rootFile, '--out', at(out), ...args);
+  const bad = ['engine-member', network.configFile('a/n1'), '--address', 'nowhere'];
+  assert.notEqual(await node(bad, { stdout: () => undefined, stderr: () => undefined }), 0);
+  assert.equal(network.keys('a/n1').engine, undefined);
   const files: string[] = [];
   for (const [i, name] of network.names.entries()) {
     const out: string[] = [];

@@ -1,15 +1,22 @@
 /** `firmament policy ...`: operators change the network's policy together (T08), and appoint another orderer (T12). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hex } from '../bytes.ts';
+import { hex, utf8 } from '../bytes.ts';
 import { decodePrivateKey } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
-import { check, fail } from '../errors.ts';
+import { check, codeOf, fail } from '../errors.ts';
+import { replaceDurably } from '../ledger/durable-file.ts';
 import { parseOperatorPlan } from '../node/plan.ts';
 import { createOperator } from '../node/setup.ts';
 import { submitPolicy } from '../node/submit-policy.ts';
 import { parseGenesis } from '../registry/genesis.ts';
-import { approvePolicy, nextRoot, policyStatement } from '../registry/policy-change.ts';
+import {
+  approvedBy,
+  approvePolicy,
+  nextRoot,
+  policyStatement,
+  type PolicyApproval,
+} from '../registry/policy-change.ts';
 import { parseRoot, type Root } from '../registry/root.ts';
 import type { Statement } from '../registry/statement.ts';
 import {
@@ -109,12 +116,14 @@ async function approve(args: readonly string[], io: Io): Promise<void> {
   const file = onlyPositional(given, 'proposal');
   const proposal = readProposal(file);
   const approval = approvePolicy(given.required('operator'), keyOf(given), proposal.to);
+  approvedBy(proposal.from.policy, proposal.to, approval);
   const others = proposal.approvals.filter(
-    ({ operator, signature }) =>
-      operator !== approval.operator || hex(signature) !== hex(approval.signature),
+    (other) =>
+      counts(proposal, other) &&
+      (other.operator !== approval.operator || hex(other.signature) !== hex(approval.signature)),
   );
   const approved = { ...proposal, approvals: [...others, approval] };
-  writeFileSync(file, encodeProposal(approved));
+  replaceDurably(file, utf8(encodeProposal(approved)));
   printProposal(io, given, approved);
 }
 
@@ -183,9 +192,22 @@ async function show(args: readonly string[], io: Io): Promise<void> {
   );
 }
 
-function printProposal(io: Io, given: Arguments, { from, to, approvals }: Proposal): void {
+function counts({ from, to }: Proposal, approval: PolicyApproval): boolean {
+  try {
+    approvedBy(from.policy, to, approval);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'POLICY_APPROVALS') return false;
+    throw error;
+  }
+}
+
+function printProposal(io: Io, given: Arguments, proposal: Proposal): void {
+  const { from, to, approvals } = proposal;
   const changes = policyChanges(from, to);
-  const by = approvals.map(({ operator }) => operator);
+  const by = approvals.map((each) =>
+    counts(proposal, each) ? each.operator : `${each.operator} (with another key: does not count)`,
+  );
   const needed = Math.max(from.policy.threshold, to.policy.threshold);
   answer(
     io,

@@ -169,9 +169,14 @@ function checkValidators(members: readonly EngineMember[], trial: boolean): void
   check(operators.length >= (trial ? 1 : 4), 'POLICY_QUORUM', 'fewer than four validators');
 }
 
-function checkAddress(address: string): void {
+/** HOST:PORT at which other members reach an engine. Errors: POLICY_MALFORMED. */
+export function checkAddress(address: string): void {
   const port = Number(ADDRESS.exec(address)?.[1] ?? 0);
-  check(port >= 1 && port <= 65_535, 'POLICY_MALFORMED', 'a p2p address is host:port');
+  check(
+    port >= 1 && port <= 65_535,
+    'POLICY_MALFORMED',
+    `the address of an engine is host:port, not "${address}"`,
+  );
 }
 
 function distinct(values: readonly string[], what: string): void {

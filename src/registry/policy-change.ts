@@ -127,32 +127,56 @@ function signingOperator(policy: Policy, statement: Statement): Operator {
   );
 }
 
+/**
+ * As which operator's an approval counts: of the policy in force, of the next, or of both.
+ * Errors: POLICY_APPROVALS, when its signature is neither's.
+ */
+export function approvedBy(
+  policy: Policy,
+  next: Root,
+  { operator, signature }: PolicyApproval,
+): { readonly byOld: boolean; readonly byNext: boolean } {
+  const message = policyApprovalBytes(next);
+  const isOneOf = (list: readonly Operator[]): boolean => {
+    const listed = list.find(({ name }) => name === operator);
+    return listed !== undefined && verify(decodeKey(listed.governance), message, signature);
+  };
+  const [byOld, byNext] = [isOneOf(policy.operators), isOneOf(next.policy.operators)];
+  check(
+    byOld || byNext,
+    'POLICY_APPROVALS',
+    `not signed with the governance key of an operator "${operator}"`,
+  );
+  return { byOld, byNext };
+}
+
 // T08: g operators of the old policy with the keys that it lists, and g of the next with those of the next.
 function checkApprovals(policy: Policy, next: Root, approvals: readonly PolicyApproval[]): void {
-  const message = policyApprovalBytes(next);
-  const approvedBy = (list: readonly Operator[], approval: PolicyApproval): boolean => {
-    const operator = list.find(({ name }) => name === approval.operator);
-    return (
-      operator !== undefined && verify(decodeKey(operator.governance), message, approval.signature)
-    );
-  };
   const before = new Set<string>();
   const after = new Set<string>();
   for (const approval of approvals) {
-    const byOld = approvedBy(policy.operators, approval);
-    const byNext = approvedBy(next.policy.operators, approval);
-    check(byOld || byNext, 'POLICY_APPROVALS', `no approval of the operator ${approval.operator}`);
+    const { byOld, byNext } = approvedBy(policy, next, approval);
     if (byOld) before.add(approval.operator);
     if (byNext) after.add(approval.operator);
   }
-  check(before.size >= policy.threshold, 'POLICY_APPROVALS', 'too few of the policy in force', {
-    approvals: before.size,
-    threshold: policy.threshold,
-  });
-  check(after.size >= next.policy.threshold, 'POLICY_APPROVALS', 'too few of the next policy', {
-    approvals: after.size,
-    threshold: next.policy.threshold,
-  });
+  check(
+    before.size >= policy.threshold,
+    'POLICY_APPROVALS',
+    `${before.size} of the ${policy.threshold} operators of the policy in force`,
+    {
+      approvals: before.size,
+      threshold: policy.threshold,
+    },
+  );
+  check(
+    after.size >= next.policy.threshold,
+    'POLICY_APPROVALS',
+    `${after.size} of the ${next.policy.threshold} operators of the next policy`,
+    {
+      approvals: after.size,
+      threshold: next.policy.threshold,
+    },
+  );
 }
 
 /** The node that a policy names to order blocks; undefined when a consortium does. */

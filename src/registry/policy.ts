@@ -281,8 +281,10 @@ function checkQuorum(policy: Policy, n: number): void {
   }
   const f = faulty(n);
   check(n >= 3, 'POLICY_QUORUM', 'fewer than three operators is mode trial');
-  check(k >= 2 * f + 1, 'POLICY_QUORUM', 'k >= 2f + 1');
-  check(2 * k - n > f, 'POLICY_QUORUM', '2k - n > f');
+  const least = Math.max(2 * f + 1, Math.floor((n + f) / 2) + 1);
+  const small = `quorum ${k} of ${n} operators: ${least} at least`;
+  check(k >= 2 * f + 1, 'POLICY_QUORUM', small);
+  check(2 * k - n > f, 'POLICY_QUORUM', small);
   check(
     n - 1 >= k || policy.operators.every((operator) => operator.kind === 'non-author'),
     'POLICY_QUORUM',

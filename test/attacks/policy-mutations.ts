@@ -6,6 +6,7 @@ const T08_DEVICE = 'test/attacks/T08-device.test.ts';
 const T11 = 'test/attacks/T11-frozen.test.ts';
 const T12 = 'test/attacks/T12-handover.test.ts';
 const AUTHOR = 'src/author/policies.test.ts';
+const CLI = 'src/cli/policy.test.ts';
 const REPLICA = 'src/ledger/replica.ts';
 
 function mutations(
@@ -46,13 +47,16 @@ export const POLICY_MUTATIONS: readonly Mutation[] = [
     ['version === root.policy.version + 1', 'version <= root.policy.version + 1'],
     ["check(statement.counter === BigInt(version), 'STATEMENT_COUNTER');", ''],
     ['checkApprovals(root.policy, next, approvals);', ''],
-    ['check(byOld || byNext,', 'check(true,'],
+    ['    byOld || byNext,', '    true,'],
     ['before.size >= policy.threshold', 'true'],
     ['after.size >= next.policy.threshold', 'true'],
     [
       'const before = new Set<string>();',
       'const before = { size: 0, add: (_: string) => before.size++ };',
     ],
+  ]),
+  ...mutations('T08', 'src/cli/policy.ts', CLI, [
+    ['approvedBy(proposal.from.policy, proposal.to, approval);', ''],
   ]),
   ...mutations('T09', 'src/registry/policy-change.ts', T08, [
     ["next.policy.mode !== 'trial' || root.policy.mode === 'trial'", 'true'],
