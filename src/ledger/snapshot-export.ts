@@ -14,6 +14,7 @@ import { readBlock } from './block-tables.ts';
 import { readCertificate } from './certificate-tables.ts';
 import type { Head } from './close-block.ts';
 import { newestHead } from './committed-ledger.ts';
+import { isBare } from './consensus-block.ts';
 import { readIfThere, replaceDurably } from './durable-file.ts';
 import { readPosition } from './engine-position.ts';
 import { committedView } from './record-tables.ts';
@@ -83,7 +84,15 @@ function factsOf(database: Database): Omit<Snapshot, 'chunks' | 'hash'> {
   const { chain } = consortiumOf(policyInForce(committedView(database)).policy.orderer);
   const position = readPosition(database, chain);
   check(position?.ledger === head.height, 'SNAPSHOT_UNREADY');
+  const proven = isProven(database, head.height - 1);
+  check(proven, 'SNAPSHOT_UNREADY', 'a certificate is still missing');
   return { chain, height: position.height, head };
+}
+
+// Whoever begins with a snapshot has no older headers: it can prove none but the last block of it.
+function isProven(database: Database, height: number): boolean {
+  if (height === 0 || readCertificate(database, height)) return true;
+  return !isBare(readBlock(database, height));
 }
 
 /** The rows of a database that nobody writes meanwhile, without their lengths. */

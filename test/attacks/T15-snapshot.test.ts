@@ -260,6 +260,11 @@ suite('T15: a snapshot smuggles nothing in', () => {
       reblocked(4, () => ({ certificate: null })),
     ],
     [
+      'the certificate missing of more than the newest block',
+      'SNAPSHOT_MISMATCH',
+      reblocked(BLOCKS - 1, () => ({ certificate: null })),
+    ],
+    [
       'a certificate of a signed block',
       'SNAPSHOT_MISMATCH',
       reblocked(2, () => ({ certificate: source.replica.certificate(4) as Uint8Array })),

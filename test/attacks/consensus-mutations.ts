@@ -107,6 +107,7 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
       'const handed = openHandOver(bytes, unverifiedBlock(bytes), this.#root, origin);',
       'const handed = unverifiedBlock(bytes);',
     ],
+    ["check(head.size === this.#size, 'SNAPSHOT_MISMATCH', 'a certificate is missing');", ''],
     ['if (attachment !== null) attachedDigest(statement, attachment);', ''],
     ["(attachment !== null) === (statement.kind === 'release')", 'true'],
     ["check(epoch.time === block.time, 'SNAPSHOT_MISMATCH', 'the epoch of another time');", ''],
