@@ -88,7 +88,6 @@ export class Submissions {
       group.map(({ statement, attachment }) => ({ statement: statement.bytes, attachment })),
     );
     check(bytes.length <= MAX_GROUP, 'LEDGER_GROUP_INVALID');
-    check(bytes.length <= MAX_GROUP, 'LEDGER_GROUP_INVALID');
     const parsed = cache.keep(bytes, group);
     let submitted = this.#waiting.get(parsed.id);
     if (!submitted) {
