@@ -22,6 +22,21 @@ test('a node that fails in passing is followed by the next', async () => {
   assert.deepEqual(asked, ['b/n1', 'c/n1', 'd/n1']);
 });
 
+test('a node that was away is asked last from then on, and still asked', async () => {
+  await using network = openNetwork(root, { pause: 5 });
+  const asked: string[] = [];
+  const ask = async ({ name }: { readonly name: string }): Promise<string> => {
+    asked.push(name);
+    if (name === 'b/n1') throw new FirmamentError('LEDGER_UNORDERED');
+    if (name === 'c/n1') throw new FirmamentError('NODE_NO_QUORUM');
+    return name;
+  };
+  for (let i = 0; i < 2; i++) assert.equal(await askUntil(network, nodes, patience, ask), 'd/n1');
+  assert.deepEqual(asked, ['b/n1', 'c/n1', 'd/n1', 'c/n1', 'd/n1']);
+  await askUntil(network, nodes.slice(0, 1), patience, ask).catch(() => undefined);
+  assert.equal(asked.at(-1), 'b/n1');
+});
+
 test('a refusal of the request itself ends it at once', async () => {
   await using network = openNetwork(root, { pause: 5 });
   let asked = 0;

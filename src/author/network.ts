@@ -70,6 +70,24 @@ const PASSING: readonly Code[] = [
   'STORE_IO',
 ];
 
+// What takes a node long to say, or is true of it for a while: for so many milliseconds the others are asked first.
+const AWAY: readonly Code[] = [
+  'LEDGER_UNORDERED',
+  'NET_TIMEOUT',
+  'NET_UNREACHABLE',
+  'NODE_ORDERER_UNREACHABLE',
+];
+const AWAY_MS = 60_000;
+
+/** Until when each node counts as away, by its name. */
+const away = new WeakMap<Network, Map<string, number>>();
+
+function awayOf(network: Network): Map<string, number> {
+  const known = away.get(network) ?? new Map<string, number>();
+  away.set(network, known);
+  return known;
+}
+
 const FIRST_PAUSE_MS = 50;
 
 export function isPassing(error: unknown): error is FirmamentError {
@@ -78,7 +96,7 @@ export function isPassing(error: unknown): error is FirmamentError {
 
 /**
  * Asks one node after the other until one answers something else than undefined; a refusal that is about the
- * request ends it at once. Begins anew until the time is over.
+ * request ends it at once. Begins anew until the time is over. Nodes that were away a moment ago come last.
  * Errors: the refusal; AUTHOR_TIMEOUT with the last passing error as its cause; NET_ABORTED.
  */
 export async function askUntil<T>(
@@ -88,17 +106,21 @@ export async function askUntil<T>(
   ask: (node: NamedNode) => Promise<T | undefined>,
 ): Promise<T> {
   const end = performance.now() + patience.timeoutMs;
+  const until = awayOf(network);
   let last: FirmamentError | undefined;
   // What is waited for mostly takes a tenth of a second: the first tries come sooner than the later ones.
   let pause = Math.min(FIRST_PAUSE_MS, network.pause);
   for (;;) {
-    for (const node of nodes) {
+    const now = performance.now();
+    const isAway = ({ name }: NamedNode): number => Number((until.get(name) ?? 0) > now);
+    for (const node of nodes.toSorted((a, b) => isAway(a) - isAway(b))) {
       if (patience.signal?.aborted) fail('NET_ABORTED');
       try {
         const answer = await ask(node);
         if (answer !== undefined) return answer;
       } catch (error) {
         if (!isPassing(error)) throw error;
+        if (AWAY.includes(error.code)) until.set(node.name, performance.now() + AWAY_MS);
         last = error;
       }
     }
