@@ -90,7 +90,7 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
   };
   try {
     await recovered();
-    const end = began + minutes * 60_000;
+    const end = performance.now() + minutes * 60_000;
     const deck = new Deck(options, machines.partitions, random);
     while (!signal.aborted && performance.now() < end) {
       const fault = deck.draw();
