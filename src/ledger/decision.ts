@@ -70,20 +70,22 @@ export function bareBlock(
 
 /**
  * What became of groups that lead from one head here to the next, or to none: after a loss of its own data the engine
- * repeats its blocks from the first. Exact, since a group's outcome follows from the state before it: its statements
- * stand here in a row, or are older, or it was refused.
+ * repeats its blocks from the first. Exact, since a group's outcome follows from the state before it and the time: its
+ * statements stand here in a row, or are older, or it was refused. A block of another `time` than the next here made
+ * none: what it held may have been too early.
  * Errors: LEDGER_REPLAY when they do not lead to the next head.
  */
 export function repeated(
   before: Head,
   next: Head,
   groups: readonly (readonly Transaction[])[],
+  time: number,
   ledger: {
     find(signingDigest: Uint8Array): Placement | undefined;
     statement(index: number): StoredStatement | undefined;
   },
 ): { readonly head: Head | null; readonly outcomes: readonly Outcome[] } {
-  const end = next.size - 1;
+  const end = next.time === Math.max(before.time, time) ? next.size - 1 : before.size;
   let at = before.size;
   const outcomes = groups.map((group): Outcome => {
     let index = at;
@@ -105,7 +107,7 @@ export function repeated(
     return { placements };
   });
   check(at === before.size || at === end, 'LEDGER_REPLAY', undefined, { height: next.height });
-  return { head: at === end ? next : null, outcomes };
+  return { head: at > before.size ? next : null, outcomes };
 }
 
 function isSame(
