@@ -1,5 +1,6 @@
 /** The HTTP interface of a node as one OpenAPI 3.1 document, made from the contracts. */
 import { COMMIT } from './commit.ts';
+import { CHALLENGE_MEDIA, CHALLENGES } from './challenge.ts';
 import { CHANGES, CHANGES_MEDIA } from './changes.ts';
 import { PEER_ENGINE } from './engine-call.ts';
 import { OWN_BACKUP } from './own.ts';
@@ -176,6 +177,15 @@ const OPERATIONS: readonly Operation[] = [
     PEER_BLOCKS,
     'Blocks from a height on',
     { 200: ['blocks', CBOR] },
+  ...BATCH_OPERATIONS,
+  {
+    method: 'post',
+    path: CHALLENGES,
+    role: 'general',
+    summary: 'Sign the head that was cosigned last for a device without the time (T14)',
+    takes: CHALLENGE_MEDIA,
+    answers: { 200: ["the cosigner's answer", CBOR] },
+  },
     {
       from: 'the first height',
       wait: 'milliseconds to wait for one',

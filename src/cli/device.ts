@@ -27,7 +27,7 @@ import { untilStopped } from './until-stopped.ts';
 
 const USAGE = `Usage: firmament device provision DIR --root FILE --author COSE_KEY_FILE --vendor DOMAIN|UUID --class NAME|UUID
                                   --model NAME [--name NAME] [--track TRACK]... [--stale never|consent|allow]
-                                  [--slots ab|single]
+                                  [--slots ab|single] [--clock own|none]
                                   [--psk-file FILE [--passphrase-file FILE]]
        firmament device run DIR [--interval SECONDS] [--nodes OPERATOR/NODE,...] [--consent]
        firmament device enrol DIR BUNDLE --type NAME --hardware VERSION [--model NAME] [--tier certificate|psk] [--name NAME] [--mac MAC]
@@ -42,9 +42,10 @@ gateway's offers over MQTT, checking everything for itself. Events are JSON line
 
 --psk-file the PSK of a PSK author, in the author's own file: no release is taken without a MAC by it
 --slots    ab (the default): two slots that boot; single: one, and a staging area
+--clock    to provision: none, the device has no clock that keeps time; it asks k operators what is new with a nonce
 --mode     force (the default) waits to be told; self asks every interval too (5 s unless said otherwise)
 --battery  this file has the percent that is left; below 20 nothing is begun
---clock    gateway: the device has no clock of its own that keeps time
+--clock    to run: gateway, the device has no clock of its own that keeps time
 --sntp     where the time is asked for at each connect; the gateway's port 123 unless said otherwise
 --archive  asks this file of \`release export\` in the place of nodes, without any network; may be given several times
 --consent  the owner agrees to install on a stale proof    --retry  try again a release whose trial failed`;
@@ -64,6 +65,7 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     'track*',
     'stale',
     'slots',
+    'clock',
     'psk-file',
     'passphrase-file',
   ]);
@@ -74,6 +76,8 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
   const model = given.required('model');
   const tracks = given.list('track');
   const slots = slotsOf(given.text('slots') ?? 'ab');
+  const clock = given.text('clock') ?? 'own';
+  if (clock !== 'own' && clock !== 'none') return wrong('--clock is own or none');
   const pskFile = given.text('psk-file');
   const psk =
     pskFile === undefined
@@ -89,6 +93,7 @@ async function provision(args: readonly string[], io: Io): Promise<void> {
     floor: Math.floor(Date.now() / 1000),
     staleInstall: staleOf(given.text('stale') ?? 'consent'),
     ...(slots === 'single' && { slots }),
+    ...(clock === 'none' && ({ clock } as const)),
   };
   provisionDevice(directory, made, psk);
   answer(io, given, [`device ${model} in ${directory}`], { device: directory, model });

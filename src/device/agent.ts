@@ -2,10 +2,11 @@
  * The device agent: asks several nodes, believes none of them, and installs what trust/ accepts. Each round is
  * one call of `poll`; whoever runs the device decides how often.
  */
-import { equal, hex } from '../bytes.ts';
+import { hex } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
+import { thumbprint } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
-import { check, codeOf, fail, FirmamentError, type Code } from '../errors.ts';
+import { codeOf, fail, FirmamentError, type Code } from '../errors.ts';
 import type { PreSharedKey } from '../registry/psk.ts';
 import type { Root } from '../registry/root.ts';
 import {
@@ -20,10 +21,13 @@ import { checkFreshEnough, freshnessText, type ClockName } from '../trust/freshn
 import type { VerifiedRelease } from '../trust/release.ts';
 import type { Confirmed, Provision } from '../trust/state.ts';
 import type { Bootloader } from './bootloader.ts';
+import type { Challenge } from '../trust/challenge.ts';
+import { challenge, isDoubtful, type ChallengeWay } from './challenge.ts';
 import { isStorageError } from '../reader/files.ts';
 import { install } from './install.ts';
 import { followPolicies } from '../reader/follow-policies.ts';
 import type { NodeAccess } from '../reader/nodes.ts';
+import { ordered, type Order } from './order.ts';
 import type { Provisioning } from './provision.ts';
 import { signReport } from './report.ts';
 import type { PinnedRoot } from '../reader/follow-policies.ts';
@@ -66,13 +70,6 @@ export type AgentEvent =
     }
   | { readonly type: 'liar'; readonly node: string; readonly code: string };
 
-/** What a gateway ordered: to install this release, if the device accepts it, and to answer with this nonce. */
-export interface Order {
-  /** Of the manifest. */
-  readonly digest: Uint8Array;
-  readonly nonce: Uint8Array;
-}
-
 /** What one round came to. */
 export interface PollResult {
   readonly outcome: 'up-to-date' | 'installed' | 'rolled-back' | 'refused';
@@ -96,6 +93,8 @@ export interface AgentParts {
   readonly root: PinnedRoot;
   /** Whom to ask under a root. */
   readonly nodes: (root: Root) => readonly NodeAccess[];
+  /** Who is asked when the clock does not do (T14), and how; without it nobody is. */
+  readonly challenges?: ChallengeWay | undefined;
   readonly key: PrivateKey;
   /** The PSK that the provisioning names (T07). */
   readonly psk?: PreSharedKey | undefined;
@@ -171,6 +170,12 @@ export class Agent {
   }
 
   async #judgeLine(position: number): Promise<JudgedLine | { readonly refusal: unknown }> {
+    const found = await this.#bestProof(position);
+    if ('refusal' in found || !isDoubtful(found)) return found;
+    return (await this.#challenge(position)) ?? found;
+  }
+
+  async #bestProof(position: number): Promise<JudgedLine | { readonly refusal: unknown }> {
     let stale: JudgedLine | undefined;
     let refusal: unknown;
     for (const node of this.#order()) {
@@ -185,6 +190,23 @@ export class Agent {
     return stale ?? { refusal };
   }
 
+  /** The line with a proof that k operators named to a nonce of this device; undefined when they can't be brought to. */
+  #challenge(position: number): Promise<JudgedLine | undefined> {
+    const { challenges, root, key, provisioning, state } = this.#parts;
+    const { line } = this.#provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
+    return challenge(challenges, {
+      root: root.root,
+      deviceId: thumbprint(key.publicKey),
+      nodes: () => this.#order(),
+      about: () => ({
+        line,
+        linksKnown: trustStateOf(provisioning, state.state).chains[position]?.count ?? 0,
+      }),
+      judge: (node, question, proof) => this.#askOnce(node, position, { question, proof }),
+      onFailure: (node, error) => void this.#note(node, error, 'challenge', undefined),
+    });
+  }
+
   async #askProof(node: NodeAccess, position: number): Promise<JudgedLine> {
     let judged = await this.#askOnce(node, position);
     // T02: a proof carries only so many links; the rest follows where the chain ends now.
@@ -193,11 +215,16 @@ export class Agent {
     return judged;
   }
 
-  async #askOnce(node: NodeAccess, position: number): Promise<JudgedLine> {
+  async #askOnce(
+    node: NodeAccess,
+    position: number,
+    challenged?: { readonly question: Challenge; readonly proof: Uint8Array | undefined },
+  ): Promise<JudgedLine> {
     const { provisioning, state, clock } = this.#parts;
     const { line } = this.#provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
     const memory = trustStateOf(provisioning, state.state);
-    const proof = await node.latest(line, memory.chains[position]?.count ?? 0);
+    const proof =
+      challenged?.proof ?? (await node.latest(line, memory.chains[position]?.count ?? 0));
     await followPolicies(this.#parts.root, node, proof);
     const accepted = acceptProof(
       this.#provision,
@@ -206,6 +233,7 @@ export class Agent {
       proof,
       clock(),
       this.#parts.clockName?.(),
+      challenged?.question,
     );
     await state.update((before) => remember(provisioning, before, position, accepted.state));
     this.#emit({
@@ -348,7 +376,7 @@ export class Agent {
   #note(node: NodeAccess, error: unknown, about: string, before: unknown): unknown {
     const code = codeOf(error);
     if (!code || isStorageError(error)) throw error;
-    if (/^(NET|NODE)_/.test(code)) {
+    if (/^(NET|NODE|COSIGNER)_/.test(code)) {
       this.#emit({ type: 'unreachable', node: node.name, code });
       return before ?? error;
     }
@@ -360,20 +388,4 @@ export class Agent {
   #emit(event: AgentEvent): void {
     this.#parts.onEvent?.(event);
   }
-}
-
-// T17, T28: an order is a hint. What no followed line offers this device is not installed, whoever orders it.
-function ordered(
-  choices: readonly Choice[],
-  { digest }: Order,
-  confirmed: Confirmed | null,
-): readonly Choice[] {
-  const wanted = choices.filter((choice) => equal(choice.digest, digest));
-  const runs = choices.length === 0 && confirmed !== null && equal(confirmed.digest, digest);
-  check(
-    wanted.length > 0 || runs,
-    'TRUST_NOT_NEWEST',
-    'no line of this device offers what was ordered',
-  );
-  return wanted;
 }

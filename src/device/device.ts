@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { privateKey } from '#crypto';
 import type { Clock } from '../clock.ts';
 import { decodeMacKey, decodePrivateKey, encodeMacKey, encodePrivateKey } from '../cose/key.ts';
@@ -17,7 +18,13 @@ import { startBootloader, type BootEvent, type Bootloader } from './bootloader.t
 import { diskFiles, isStorageError, type Files } from '../reader/files.ts';
 import { nodeRunner } from './firmware-process.ts';
 import { archiveNode } from './archive-node.ts';
-import { nodeAccess, retrievalNodes, type NodeAccess } from '../reader/nodes.ts';
+import {
+  cosigningNodes,
+  nodeAccess,
+  retrievalNodes,
+  type Challenged,
+  type NodeAccess,
+} from '../reader/nodes.ts';
 import type { Enrolment } from './enrolment.ts';
 import { deviceClock, type DeviceClock } from './gateway-clock.ts';
 import { lockDevice } from './lock.ts';
@@ -118,13 +125,19 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
               ?.node.spki,
     }),
   );
+  // A device without a clock is in 1970 for good: nothing is fresh by that.
+  const clockless = provisioning.clock === 'none';
+  const steady = (): number => performance.now();
   const clock = deviceClock({
-    own: options.clock,
+    own: clockless ? () => 0 : options.clock,
     floor: () => state.state.floor,
-    steady: () => performance.now(),
-    always: gateway?.time === 'always',
+    steady,
+    always: clockless || gateway?.time === 'always',
   });
   const archived = options.archives && (await archiveNodes(options.archives, cleanup));
+  const behind = gateway && gatewayNode(gateway, client, provisioning);
+  const { name } = provisioning;
+  const { onlyNodes } = options;
   const agent = new Agent({
     provisioning,
     state,
@@ -132,10 +145,16 @@ export async function openDevice(directory: string, options: DeviceOptions): Pro
     bootloader,
     root: pinned,
     nodes: (root) =>
-      archived ??
-      (gateway
-        ? [gatewayNode(gateway, client, provisioning)]
-        : retrievalNodes(root, client, provisioning.name, options.onlyNodes)),
+      archived ?? (behind ? [behind] : retrievalNodes(root, client, name, onlyNodes)),
+    challenges: archived
+      ? undefined
+      : {
+          challenged: (root) => (behind ? [behind] : cosigningNodes(root, client, name, onlyNodes)),
+          relayed: behind !== undefined,
+          random: (length) => new Uint8Array(randomBytes(length)),
+          pause: (ms) => sleep(ms),
+          steady,
+        },
     key:
       gateway?.enrolment.credential.tier === 'certificate' ? gateway.enrolment.credential.key : key,
     psk,
@@ -163,7 +182,7 @@ function gatewayNode(
   { enrolment, report }: GatewayWay,
   client: Client,
   { name, root }: Provisioning,
-): NodeAccess {
+): Challenged {
   const url = `https://${enrolment.https}`;
   const network = hex(root.networkId);
   return {

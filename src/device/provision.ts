@@ -13,6 +13,8 @@ import type { SlotLayout } from './slot-state.ts';
 
 export type StaleInstall = 'never' | 'consent' | 'allow';
 
+export type OwnClock = 'own' | 'none';
+
 /** A line that the device follows, and the author key that it trusts for it. */
 export interface ProvisionedLine {
   readonly line: Line;
@@ -39,6 +41,8 @@ export interface Provisioning {
   readonly psk?: ProvisionedPsk;
   /** Two slots that boot, unless said otherwise (docs/spec/device.md, "Slots"). */
   readonly slots?: SlotLayout;
+  /** `none`: it has no clock that keeps time; one of its own unless said otherwise (T14). */
+  readonly clock?: OwnClock;
 }
 
 export interface ProvisionedPsk {
@@ -72,7 +76,7 @@ const KEYS = [
 export function parseProvisioning(bytes: Uint8Array): Provisioning {
   check(bytes.length <= MAX_BYTES, CODE, 'the provisioning file is too large');
   const json = jsonReader(CODE);
-  const top = json.object(readJson(bytes), 'provisioning', KEYS, ['psk', 'slots']);
+  const top = json.object(readJson(bytes), 'provisioning', KEYS, ['psk', 'slots', 'clock']);
   check(top['format'] === FORMAT, CODE, 'a provisioning file of another format');
   const vendorId = json.text(top['vendorId'], 'vendorId', UUID);
   const classId = json.text(top['classId'], 'classId', UUID);
@@ -98,6 +102,9 @@ export function parseProvisioning(bytes: Uint8Array): Provisioning {
     ...(top['psk'] !== undefined && { psk: parsePsk(json, top['psk'], lines) }),
     ...(top['slots'] !== undefined && {
       slots: json.text(top['slots'], 'slots', /^(?:ab|single)$/) as SlotLayout,
+    }),
+    ...(top['clock'] !== undefined && {
+      clock: json.text(top['clock'], 'clock', /^(?:own|none)$/) as OwnClock,
     }),
   };
 }
@@ -132,8 +139,9 @@ export function encodeProvisioning(provisioning: {
   readonly keyFile: string;
   readonly psk?: ProvisionedPsk;
   readonly slots?: SlotLayout;
+  readonly clock?: OwnClock;
 }): Uint8Array {
-  const { name, model, floor, staleInstall, keyFile, psk, slots } = provisioning;
+  const { name, model, floor, staleInstall, keyFile, psk, slots, clock } = provisioning;
   const vendorId = hex(provisioning.vendorId);
   const classId = hex(provisioning.classId);
   const lines = provisioning.lines.map(({ anchor, track }) => ({
@@ -156,6 +164,7 @@ export function encodeProvisioning(provisioning: {
     keyFile,
     ...(psk && { psk: { keyId: hex(psk.keyId), keyFile: psk.keyFile } }),
     ...(slots && { slots }),
+    ...(clock && { clock }),
   };
   const bytes = new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   parseProvisioning(bytes);

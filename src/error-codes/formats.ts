@@ -33,6 +33,8 @@ export const FORMAT_CODES = {
   LOG_NOTE_MALFORMED: 'not a C2SP signed note, or larger than the bound',
   LOG_COSIGNATURE_MALFORMED: 'a cosignature that is not of the documented shape, or has no time',
   LOG_COSIGNATURE_INVALID: 'the cosignature does not verify over this head',
+  LOG_CHALLENGE_MALFORMED: 'a challenge or an answer to one that is not of the documented shape',
+  LOG_CHALLENGE_INVALID: 'an answer that this cosigner did not make to this challenge',
   LOG_RECEIPT_MALFORMED: 'a receipt that is not of the shape of RFC 9942 that is accepted',
   LOG_RECEIPT_INVALID: 'the receipt is not signed by this key for this entry',
   LOG_TILE_MALFORMED: 'not a tile, or not the path of one',

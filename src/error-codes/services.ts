@@ -62,6 +62,8 @@ export const SERVICE_CODES = {
     'another operator holds a newer cosignature by this key: the record is an old copy',
   COSIGNER_BACKDATED:
     'a head made after its orderer had said that there was none, with a time from before that',
+  COSIGNER_UNLISTED: 'the policy in force does not list this cosigner',
+  COSIGNER_UNSIGNED: 'this cosigner has not signed a head yet',
   COSIGNER_UNCONFIRMED: 'too few operators have said what they last saw from this cosigner',
   // net
   INTERNAL: "the server failed in a way that is not the request's fault; its log has the cause",

@@ -9,6 +9,7 @@ import { asArray, asBytes, asUint } from '../cbor/read.ts';
 import type { PrivateKey } from '../crypto/key.ts';
 import { check, fail, FirmamentError, type Code } from '../errors.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
+import { signChallenge, type ChallengeAnswer } from '../log/challenge.ts';
 import { signCosignature, type Cosignature } from '../log/cosignature.ts';
 import { checkStartup, type StartupAnswer } from './cosigner-startup.ts';
 import type { FaultPoint } from '../fault-point.ts';
@@ -24,7 +25,7 @@ export interface Signed {
 
 export interface CosignerRecordOptions {
   readonly file: string;
-  /** The node's cosigner key (Ed25519), which signs nothing else. */
+  /** The node's cosigner key (Ed25519), which signs cosignatures and answers to challenges, and nothing else. */
   readonly key: PrivateKey;
   /** OPERATOR/NODE. */
   readonly name: string;
@@ -148,6 +149,19 @@ export class CosignerRecord {
       formatCheckpoint({ origin: replica.origin, size, root }),
       time,
     );
+  }
+
+  /**
+   * Answers a challenge (T14) at `time` (POSIX seconds) with the head that was signed last, and never with another: there
+   * is nothing to record. Errors: COSIGNER_UNCONFIRMED, LEDGER_HALTED, COSIGNER_UNSIGNED, LOG_CHALLENGE_MALFORMED.
+   */
+  answer(hash: Uint8Array, time: number): ChallengeAnswer {
+    const { key, name, replica } = this.#options;
+    check(this.#allowed, 'COSIGNER_UNCONFIRMED');
+    check(replica.halted() === undefined, 'LEDGER_HALTED');
+    const { size, root } = this.#last;
+    check(size > 0, 'COSIGNER_UNSIGNED');
+    return signChallenge(key, name, { origin: replica.origin, size, root, hash }, time);
   }
 
   #write(last: Signed): void {

@@ -32,6 +32,7 @@ import { takeOnlyBytes } from './byte-bodies.ts';
 import { catchUp } from './catch-up.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
 import { Consortium, type EnginePrograms } from './consortium.ts';
+import { challengeRoute } from './challenge-route.ts';
 import { cosign, exchange } from './cosigning.ts';
 import { Engine } from './engine.ts';
 import { freezeOf, type Frozen } from './freeze.ts';
@@ -215,7 +216,22 @@ export async function startNode(
     heads,
     root,
     takes: () => engine.takes(),
+  const record = openCosignerRecord({
+    file: config.record,
+    key: keys.cosigner,
+    name: config.node,
+    replica,
+    ...(faultPoint && { faultPoint }),
+  });
     rpc: (method, params) => consortium.rpc(method, params),
+  challengeRoute(server.app, {
+    name: config.node,
+    cosigner: keys.cosigner.publicKey.bytes,
+    record,
+    policy: () => root().policy,
+    frozen,
+    clock,
+  });
     urgent,
     appointment,
     clock,
@@ -238,13 +254,6 @@ export async function startNode(
   }
   const port = await server.listen();
 
-  const record = openCosignerRecord({
-    file: config.record,
-    key: keys.cosigner,
-    name: config.node,
-    replica,
-    ...(faultPoint && { faultPoint }),
-  });
   const holding = new Holding({
     name: config.node,
     replica,

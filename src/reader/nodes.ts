@@ -1,4 +1,11 @@
 /** The retrieval nodes that a device may ask, none of them trusted: which to try, and what each answers. */
+import {
+  CHALLENGE_MEDIA,
+  CHALLENGES,
+  decodeChallengeReply,
+  MAX_CHALLENGES,
+  type ChallengeReply,
+} from '../api/challenge.ts';
 import { decodePolicies, MAX_POLICIES_ANSWER, policiesPath } from '../api/policy.ts';
 import {
   decodeLatest,
@@ -19,6 +26,12 @@ import type { Root } from '../registry/root.ts';
 import type { ImageSource } from './download.ts';
 import { httpImageSource } from './image-source.ts';
 
+/** What a challenge is about: a gateway sends the line's proof along. */
+export interface ChallengeAbout {
+  readonly line: Line;
+  readonly linksKnown: number;
+}
+
 /** One node as a device sees it. */
 export interface NodeAccess {
   /** OPERATOR/NODE. */
@@ -30,11 +43,17 @@ export interface NodeAccess {
   /** A release's envelope. Errors: NET_*, RELEASE_*. */
   release(line: Line, digest: Uint8Array): Promise<Uint8Array>;
   image(sha256: Uint8Array): ImageSource;
+  /** Answers to a challenge (T14), believed by nobody yet; absent where nobody can be asked. Errors: NET_*, NODE_*, COSIGNER_*, CBOR_*. */
+  challenge?(hash: Uint8Array, about: ChallengeAbout): Promise<ChallengeReply>;
   /** Errors: NET_*. */
   report(bytes: Uint8Array): Promise<void>;
 }
 
+/** One that can be challenged: a node, or a gateway in the place of all nodes. */
+export type Challenged = NodeAccess & Required<Pick<NodeAccess, 'challenge'>>;
+
 const ANSWER_MS = 15_000;
+const CHALLENGE_MS = 8_000;
 const MAX_GENESIS = 1 << 20;
 
 /** The retrieval nodes of the root's policy; `only` narrows them by name. */
@@ -46,6 +65,18 @@ export function retrievalNodes(
 ): readonly NodeAccess[] {
   return nodesOf(root.policy)
     .filter(({ name, node }) => node.roles.includes('retrieval') && (!only || only.includes(name)))
+    .map(({ name, node }) => nodeAccess({ name, url: node.url }, client, deviceName));
+}
+
+/** Every node of the root's policy, for challenges: those whose cosigners count (T09), whatever their roles. */
+export function cosigningNodes(
+  root: Root,
+  client: Client,
+  deviceName: string,
+  only?: readonly string[],
+): readonly Challenged[] {
+  return nodesOf(root.policy)
+    .filter(({ name }) => !only || only.includes(name))
     .map(({ name, node }) => nodeAccess({ name, url: node.url }, client, deviceName));
 }
 
@@ -69,7 +100,7 @@ export function nodeAccess(
   }: { readonly name: string; readonly url: string; readonly network?: string },
   client: Client,
   deviceName: string,
-): NodeAccess {
+): Challenged {
   const get = async (
     path: string,
     maxBytes: number,
@@ -104,6 +135,18 @@ export function nodeAccess(
         client,
         headers: { 'firmament-transaction': '8' },
       }),
+    async challenge(hash, { line, linksKnown }) {
+      const about = `?line=${encodeURIComponent(lineText(line))}&links=${linksKnown}`;
+      const { body } = await client.request({
+        method: 'POST',
+        url: url + CHALLENGES + (network === undefined ? '' : about),
+        headers: { 'content-type': CHALLENGE_MEDIA },
+        body: hash,
+        maxBytes: MAX_CHALLENGES,
+        timeoutMs: CHALLENGE_MS,
+      });
+      return decodeChallengeReply(body);
+    },
     async report(bytes) {
       await client.request({
         method: 'POST',

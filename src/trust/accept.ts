@@ -5,7 +5,8 @@
 import { equal } from '../bytes.ts';
 import { thumbprint } from '../cose/key.ts';
 import { check, fail } from '../errors.ts';
-import { judgeAge, type ClockName, type Freshness } from './freshness.ts';
+import { challengeWitnesses, type Challenge } from './challenge.ts';
+import { judgeAge, judgeChallenge, type Age, type ClockName, type Freshness } from './freshness.ts';
 import { anchoredChain, checkKeyKnown, extendChain, trustedKeys, type Chain } from './links.ts';
 import {
   applies,
@@ -16,6 +17,7 @@ import {
   type Offered,
   type Wish,
 } from './offer.ts';
+import type { Root } from '../registry/root.ts';
 import { verifyProof, type ProvenLine } from './proof.ts';
 import { verifyRelease, type VerifiedRelease } from './release.ts';
 import {
@@ -41,7 +43,8 @@ export interface Choice extends Offered {
 
 /**
  * Checks a `latest` answer's proof for the followed line at `position` and learns from it.
- * `now` in POSIX seconds, by the clock that is named. Errors: TRUST_* and LOG_COSIGNATURE_INVALID; nothing is learned then.
+ * `now` in POSIX seconds, by the clock that is named; what k operators answered to `challenge` about the proof's head stands
+ * above it. Errors: TRUST_* and LOG_COSIGNATURE_INVALID; nothing is learned then.
  */
 export function acceptProof(
   provision: Provision,
@@ -50,6 +53,7 @@ export function acceptProof(
   proof: Uint8Array,
   now: number,
   clock: ClockName = 'own clock',
+  challenge?: Challenge,
 ): { readonly judged: JudgedLine; readonly state: TrustState } {
   const followed = provision.lines[position] ?? fail('TRUST_UNPROVISIONED');
   const proven = verifyProof(provision.root, followed.line, proof);
@@ -61,7 +65,9 @@ export function acceptProof(
     'the lowest sequence allowed went down',
   );
   const chain = chainOf(provision, state, position, proven);
-  const age = judgeAge(provision.root.policy, proven, now, state.floor, clock);
+  const age =
+    challengedAge(provision.root, proven, challenge) ??
+    judgeAge(provision.root.policy, proven, now, state.floor, clock);
   return {
     judged: { followed, proven, freshness: age.freshness, chain },
     state: {
@@ -77,6 +83,16 @@ export function acceptProof(
       ),
     },
   };
+}
+
+// T14: only the head inside the answers counts, and that is the proof's own.
+function challengedAge(
+  root: Root,
+  proven: ProvenLine,
+  challenge: Challenge | undefined,
+): Age | undefined {
+  const answered = challenge && challengeWitnesses(root, proven.head, challenge);
+  return answered && judgeChallenge(root.policy, proven, answered);
 }
 
 // T02: the links in the proof go on where the reader's chain ends; what was checked once is not asked for again.

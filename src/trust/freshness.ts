@@ -2,6 +2,7 @@
 import { check } from '../errors.ts';
 import type { Policy } from '../registry/policy.ts';
 import type { ProvenLine } from './proof.ts';
+import type { Witness } from './quorum.ts';
 import type { Provision } from './state.ts';
 
 /** Whose clock the reader goes by (T14). */
@@ -13,7 +14,7 @@ export type Freshness =
 
 export interface Age {
   readonly freshness: Freshness;
-  /** The smallest of the k newest operators' times: the floor to store once all checks passed. */
+  /** The smallest of the k newest operators' times: what the floor may rise to once all checks passed. */
   readonly time: number;
 }
 
@@ -29,7 +30,7 @@ export function judgeAge(
   name: ClockName = 'own clock',
 ): Age {
   const clock = Math.max(now, floor);
-  const past = newestFirst(proven).filter((time) => time <= clock + policy.skew);
+  const past = newestFirst(proven.witnesses).filter((time) => time <= clock + policy.skew);
   const time = past[policy.quorum - 1];
   // Too few operators' times lie before our clock: it is wrong, or theirs are. Not fresh either way.
   if (time === undefined) return { freshness: { kind: 'stale', reason: 'clock' }, time: floor };
@@ -40,8 +41,23 @@ export function judgeAge(
   return { freshness: { kind: 'fresh', clock: name }, time };
 }
 
-function newestFirst(proven: ProvenLine): readonly number[] {
-  return proven.witnesses.map((witness) => witness.time).toSorted((a, b) => b - a);
+/**
+ * Judges a proven head by the operators that answered the reader's challenge with it: no clock is asked, since the nonce
+ * says how old an answer can be. Undefined with fewer than k of them: they say nothing then.
+ */
+export function judgeChallenge(
+  policy: Policy,
+  proven: ProvenLine,
+  answered: readonly Witness[],
+): Age | undefined {
+  const time = newestFirst(answered)[policy.quorum - 1];
+  if (time === undefined) return undefined;
+  if (proven.policyAhead) return { freshness: { kind: 'stale', reason: 'policy' }, time };
+  return { freshness: { kind: 'fresh', clock: 'nonce' }, time };
+}
+
+function newestFirst(witnesses: readonly Witness[]): readonly number[] {
+  return witnesses.map((witness) => witness.time).toSorted((a, b) => b - a);
 }
 
 /** `fresh(own clock)`, `stale(age)`, ... */

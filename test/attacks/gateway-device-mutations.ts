@@ -22,7 +22,7 @@ export const GATEWAY_DEVICE_MUTATIONS: readonly Mutation[] = [
     ["check(id === device, CODE, 'the certificate is for another key');", ''],
     ["check(modelFits, 'ENROLMENT_BUNDLE_INVALID', 'the code is for another model');", ''],
   ]),
-  ...mutations('T17', 'src/device/agent.ts', T29, [
+  ...mutations('T17', 'src/device/order.ts', T29, [
     ['choices.filter((choice) => equal(choice.digest, digest))', 'choices'],
   ]),
   ...mutations('T14', 'src/device/gateway-clock.ts', T14, [

@@ -1,7 +1,8 @@
 /** A whole device over simulated storage, and nodes that answer it as a test says. */
 import { concat, hex, utf8 } from '../../src/bytes.ts';
-import { Agent, type AgentEvent, type Order, type PollResult } from '../../src/device/agent.ts';
+import { Agent, type AgentEvent, type PollResult } from '../../src/device/agent.ts';
 import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts';
+import type { Order } from '../../src/device/order.ts';
 import type { NodeAccess } from '../../src/reader/nodes.ts';
 import type { Provisioning } from '../../src/device/provision.ts';
 import { SimulatedDisk } from '../../src/device/simulated-disk.ts';

@@ -1,0 +1,79 @@
+/** Devices that have no time of their own update all the same: k operators answer their nonces (T14). */
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { buildSampleFirmware } from '../../src/device/firmware/sample.ts';
+import type { AgentEvent, PollResult } from '../../src/device/agent.ts';
+import type { DeviceOptions } from '../../src/device/device.ts';
+import { startTestNetwork, type TestDevice, type TestNetwork } from '../../src/testing/network.ts';
+import { testAuthor, type TestAuthor } from '../../src/testing/network-author.ts';
+
+let network: TestNetwork;
+let author: TestAuthor;
+let version = 0;
+
+before(async () => {
+  // One of the four operators has no node for devices; its cosigner answers all the same.
+  network = await startTestNetwork({
+    replicate: () => 'all',
+    roles: (name) =>
+      name.startsWith('b') ? ['general', 'registration'] : ['general', 'registration', 'retrieval'],
+  });
+  author = await testAuthor(network);
+  await publish();
+});
+after(() => network[Symbol.asyncDispose]());
+
+async function publish(): Promise<void> {
+  version += 1;
+  const image = buildSampleFirmware({ version: `1.0.${version}`, model: 'lamp', size: 20_000 });
+  await author.publish({ version: `1.0.${version}`, image });
+}
+
+function made(): TestDevice {
+  return network.device([{ line: author.line(), anchor: author.anchor }], 'never');
+}
+
+async function polled(
+  device: TestDevice,
+  options: Partial<DeviceOptions> = {},
+): Promise<{ readonly result: PollResult; readonly floor: number; readonly events: AgentEvent[] }> {
+  const events: AgentEvent[] = [];
+  const onAgentEvent = (event: AgentEvent): void => void events.push(event);
+  await using opened = await device.open({ onAgentEvent, ...options });
+  const result = await opened.agent.poll();
+  return { result, floor: opened.state.state.floor, events };
+}
+
+suite('a device without the time', { timeout: 120_000 }, () => {
+  test('its clock is in 1970: it updates, and learns the time', async () => {
+    const { result, floor } = await polled(made(), { clock: () => 0 });
+    assert.deepEqual([result.outcome, result.freshness], ['installed', 'fresh(nonce)']);
+    assert.ok(Math.abs(floor - network.clock()) < 60);
+  });
+
+  test('its clock is a year ahead', async () => {
+    const clock = (): number => network.clock() + 31_536_000;
+    const { result, floor } = await polled(made(), { clock });
+    assert.deepEqual([result.outcome, result.freshness], ['installed', 'fresh(nonce)']);
+    assert.ok(floor <= network.clock());
+  });
+
+  test('a clock that can be right asks nobody', async () => {
+    const { result } = await polled(made());
+    assert.equal(result.freshness, 'fresh(own clock)');
+  });
+
+  test('with k operators it does, with k - 1 it stays stale', async () => {
+    const device = made();
+    await network.stop('a/n1');
+    const enough = await polled(device, { clock: () => 0 });
+    assert.equal(enough.result.freshness, 'fresh(nonce)');
+    const second = made();
+    await network.stop('c/n1');
+    const { result, events } = await polled(second, { clock: () => 0 });
+    assert.deepEqual([result.outcome, result.code], ['refused', 'TRUST_STALE']);
+    assert.ok(
+      events.every((event) => event.type !== 'accepted' || !event.freshness.startsWith('fresh')),
+    );
+  });
+});
