@@ -177,7 +177,6 @@ const OPERATIONS: readonly Operation[] = [
     PEER_BLOCKS,
     'Blocks from a height on',
     { 200: ['blocks', CBOR] },
-  ...BATCH_OPERATIONS,
   {
     method: 'post',
     path: CHALLENGES,
