@@ -32,6 +32,9 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
       'const member = true;',
     ],
     [', ...consortiumOf(policy.orderer).members]', ']'],
+    ['prepared([...own, ...txs],', 'prepared(txs,'],
+    [' && !this.#refusal(parsed)', ''],
+    [' && !this.#isKnown(parsed)', ''],
     ['isAddress ? ACCEPTED : NO_SUCH_PATH', 'ACCEPTED'],
     ['height === position + 1', 'true'],
     ['chainId === start.chainId && initialHeight === 1n', 'true'],
@@ -39,17 +42,22 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ['if (this.#isKnown(parsed)) return', 'if (parsed.length === 0) return'],
     ['onRefused(parsed.id, refused);', ''],
     ['isAcceptable(call.value.txs, this.#options.cache)', 'true'],
-    [
-      'goesFirst: ({ group }) => this.#shares.goesFirst(group, since),',
-      'goesFirst: () => since < 0,',
-    ],
+    ['this.#shares.goesFirst(group, since);', 'since < 0;'],
   ]),
   ...mutations('T31', `${FOLDER}/proposal.ts`, APPLICATION, [
+    ['!parsed || seen.has(parsed.id)', '!parsed'],
     ['if (length > MAX_PROPOSAL) return false;', ''],
     ['if (!parsed) return false;', 'if (!parsed) continue;'],
     ['if (statements > MAX_TRANSACTIONS) return false;', ''],
     ['length + size > bound || statements + parsed.group.length > BATCH', 'length + size > bound'],
     ['Math.min(maxBytes, MAX_PROPOSAL)', 'MAX_PROPOSAL'],
+  ]),
+  ...mutations('T31', `${FOLDER}/transaction-cache.ts`, SUBMISSIONS, [
+    ['const own = bytes.slice();', 'const own = bytes;'],
+  ]),
+  ...mutations('T11', `${FOLDER}/submissions.ts`, SUBMISSIONS, [
+    ['queueBytes + more.bytes', 'queueBytes'],
+    ['if (!submitted || isBusy(outcome)) continue;', 'if (!submitted) continue;'],
   ]),
   ...mutations('T31', `${FOLDER}/transaction-cache.ts`, APPLICATION, [
     ["if (codeOf(error) === 'ENGINE_TRANSACTION') return undefined;", ''],
@@ -63,7 +71,11 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
   ]),
   ...mutations('T31', `${FOLDER}/home.ts`, HOME, [
     ['there === undefined || equal(there, bytes)', 'true'],
-    ['if (!readIfThere(state))', 'if (state)'],
+    ['if (isNew) replaceDurably', 'if (state) replaceDurably'],
+    ["if (isNew) check(!hasVoted(), 'ENGINE_STATE_LOST', undefined, { state });", ''],
+  ]),
+  ...mutations('T31', `${FOLDER}/member-home.ts`, `${FOLDER}/one-validator.test.ts`, [
+    ["vote.kind !== 'absent' && equal(vote.address, address)", 'false'],
   ]),
   ...mutations('T31', `${FOLDER}/engine-config.ts`, HOME, [
     ['filter_peers: true', 'filter_peers: false'],
@@ -80,7 +92,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ['pending.keep(submitted.parsed.id, clock(), submitted.bytes);', ''],
     ['if (!submitted || !this.#options.isReady()) return;', 'if (!submitted) return;'],
     ["check(!this.#closed.signal.aborted, 'LEDGER_CLOSED');", ''],
-    ['this.#statements + group.length <= queueStatements + urgent', 'true'],
+    ['this.#statements + group.length <= queueStatements + more.statements', 'true'],
     ['if (this.#options.isReady()) this.#lane', 'this.#lane'],
     ['if (parsed) this.#add(parsed, bytes);', 'if (!parsed) options.pending.drop([id]);'],
     ['if (submitted.since <= before) this.#send(submitted);', 'void before;'],

@@ -58,7 +58,7 @@ function declared(from: number, count: number, by: FixtureAuthor = author): read
   return Array.from({ length: count }, (_, i) => tx([declaration(by, from + i)]));
 }
 
-function opened() {
+function opened(urgent: readonly Uint8Array[] = []) {
   const { replica } = openedReplica(network);
   const start = startOfChain(replica);
   const blocks: CommittedBlock[] = [];
@@ -77,6 +77,7 @@ function opened() {
     snapshots,
     logger: SILENT,
     onCommit: (block) => void blocks.push(block),
+    urgent: () => urgent,
     onRefused: (_, error) => void refused.push(error.code),
   });
   type Asked = NonNullable<MessageInitShape<typeof RequestSchema>['value']>;
@@ -271,6 +272,23 @@ test('withdrawals go before all else (T11)', () => {
   assert.deepEqual(taken.slice(0, 3), withdrawals.map(hex));
   assert.equal(taken.length, 128);
   assert.deepEqual(taken.slice(3), others.slice(0, 125).map(hex));
+});
+
+test('what may not be held back is proposed although the mempool has no room for it (T11)', () => {
+  const change = changedPolicy(network.root, { maxHold: 7 }, network.operators);
+  const forged = changedPolicy(network.root, { maxHold: 8 }, network.operators.slice(0, 1));
+  const urgent = [change, forged].map(({ statement }) => tx([transactionOf(statement)]));
+  const { block, proposes } = opened(urgent);
+  block([tx(registration)]);
+  const others = declared(0, 130);
+  const wanted = hex(urgent[0] as Uint8Array);
+  assert.equal(proposes(others)[0], wanted);
+  assert.ok(!proposes(others).includes(hex(urgent[1] as Uint8Array)), 'refused by the rules');
+  // Once, although the mempool has it too, and never again once it is ordered.
+  const both = proposes([...others, ...urgent.slice(0, 1)]);
+  assert.deepEqual([both[0], both.lastIndexOf(wanted)], [wanted, 0]);
+  block(urgent.slice(0, 1));
+  assert.ok(!proposes([]).includes(wanted));
 });
 
 test('only members are peers', () => {

@@ -47,6 +47,8 @@ export interface ApplicationOptions {
   readonly snapshots: Snapshots;
   readonly logger: Logger;
   readonly onCommit: (block: CommittedBlock) => void;
+  /** Transactions that wait here and may not be held back, whether the mempool has them or not (T11). */
+  readonly urgent: () => readonly Uint8Array[];
   /** The rules refuse a transaction that the engine brought. */
   readonly onRefused: (id: string, refused: FirmamentError) => void;
 }
@@ -200,13 +202,16 @@ export class Application {
   }
 
   #prepareProposal({ txs, maxTxBytes, time }: RequestPrepareProposal): Answer {
-    const { cache, replica } = this.#options;
+    const { cache, replica, urgent } = this.#options;
     const since = Number(time?.seconds ?? 0n) - policyInForce(replica.view()).policy.maxHold;
-    const taken = prepared(txs, {
-      cache,
-      maxBytes: Number(maxTxBytes),
-      goesFirst: ({ group }) => this.#shares.goesFirst(group, since),
+    const goesFirst = ({ group }: ParsedTransaction): boolean =>
+      this.#shares.goesFirst(group, since);
+    // A flood may fill every mempool, which then takes nothing: these go in all the same.
+    const own = urgent().filter((bytes) => {
+      const parsed = cache.parsedOrNone(bytes);
+      return parsed && goesFirst(parsed) && !this.#isKnown(parsed) && !this.#refusal(parsed);
     });
+    const taken = prepared([...own, ...txs], { cache, maxBytes: Number(maxTxBytes), goesFirst });
     return { case: 'prepareProposal', value: { txs: [...taken] } };
   }
 

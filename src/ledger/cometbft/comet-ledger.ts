@@ -123,6 +123,7 @@ export class CometLedger implements Ledger {
       snapshots: this.#snapshots,
       logger,
       onCommit: (block) => this.#committed(block),
+      urgent: () => this.#submissions.urgent(),
       onRefused: (id, error) => this.#submissions.refused(id, error),
     });
     this.#ready = readiness(this.#rpc, () => {
@@ -175,7 +176,7 @@ export class CometLedger implements Ledger {
     });
     this.#watch = new EngineWatch({
       clock,
-      emptyEvery: emptyEvery(replica),
+      emptyEvery: () => emptyEvery(replica),
       queued: () => this.#submissions.queued,
       restarts: () => this.#pair.restarts,
     });

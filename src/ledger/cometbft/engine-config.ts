@@ -14,6 +14,8 @@ export interface HomeOptions {
   readonly member: EngineMember;
   readonly consensusKey: PrivateKey;
   readonly nodeKey: PrivateKey;
+  /** Whether the ledger here has a vote of this key: then the record of what it signed is somewhere. */
+  readonly hasVoted: () => boolean;
   /** Path of the ABCI socket and of the RPC's. */
   readonly abci: string;
   readonly rpc: string;

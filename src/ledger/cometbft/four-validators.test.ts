@@ -189,6 +189,7 @@ describe('four validators', { concurrency: false }, () => {
       snapshots,
       logger: SILENT,
       onCommit() {},
+      urgent: () => [],
       onRefused() {},
     });
     const server = await listenAbci({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -37,6 +38,7 @@ const options = (name: string): HomeOptions => ({
   member,
   consensusKey: first.consensus,
   nodeKey: first.p2p,
+  hasVoted: () => false,
   abci: '/run/abci.sock',
   rpc: '/run/rpc.sock',
   emptyEvery: 900,
@@ -95,6 +97,14 @@ test('keys and genesis stay as they are, and so does what was signed last', asyn
   assert.equal(await hasBlocks(kept.home), false);
   mkdirSync(join(kept.home, 'data', 'blockstore.db'));
   assert.equal(await hasBlocks(kept.home), true);
+});
+
+test('a key that has voted does not begin again without the record of what it signed', async () => {
+  const lost = { ...options('lost'), hasVoted: () => true };
+  await assert.rejects(prepareHome(lost), { code: 'ENGINE_STATE_LOST' });
+  assert.equal(existsSync(lost.home), false);
+  await prepareHome({ ...lost, hasVoted: () => false });
+  await prepareHome(lost);
 });
 
 test('sockets lie in a folder of this user alone, also when the home has a long path', async () => {

@@ -17,19 +17,21 @@ export function addressOf(key: PublicKey): Uint8Array {
 
 /**
  * Writes what the engine reads at its start; a key or chain that is there already must be the same. What the engine
- * itself keeps is left alone. Errors: ENGINE_HOME_FOREIGN.
+ * itself keeps is left alone. Errors: ENGINE_HOME_FOREIGN, ENGINE_STATE_LOST.
  */
 export async function prepareHome(options: HomeOptions): Promise<void> {
-  const { home, consensusKey, nodeKey } = options;
+  const { home, consensusKey, nodeKey, hasVoted } = options;
+  const state = join(home, 'data', 'priv_validator_state.json');
+  const isNew = !readIfThere(state);
+  if (isNew) check(!hasVoted(), 'ENGINE_STATE_LOST', undefined, { state });
   await mkdir(join(home, 'config'), { recursive: true, mode: 0o700 });
   await mkdir(join(home, 'data'), { recursive: true, mode: 0o700 });
   kept(join(home, 'config', 'priv_validator_key.json'), validatorKeyText(consensusKey));
   kept(join(home, 'config', 'node_key.json'), nodeKeyText(nodeKey));
   kept(join(home, 'config', 'genesis.json'), genesisText(options.start));
   replaceDurably(join(home, 'config', 'config.toml'), utf8(configText(options)));
-  const state = join(home, 'data', 'priv_validator_state.json');
   // What was signed last: never replaced, or the same key could sign two blocks of one height.
-  if (!readIfThere(state)) replaceDurably(state, utf8(json({ height: '0', round: 0, step: 0 })));
+  if (isNew) replaceDurably(state, utf8(json({ height: '0', round: 0, step: 0 })));
 }
 
 /** Whether the engine has blocks of its own. */

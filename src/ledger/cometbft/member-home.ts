@@ -1,13 +1,16 @@
 /** What a member's engine is started with, as its options and the policy in force have it. */
+import { equal } from '../../bytes.ts';
 import type { Clock } from '../../clock.ts';
 import type { PrivateKey } from '../../crypto/key.ts';
 import type { Logger } from '../../logger.ts';
+import { decodeCertificate } from '../../light/certificate.ts';
 import type { EngineMember } from '../../registry/orderer.ts';
 import { policyInForce } from '../../registry/state.ts';
 import { consortiumInForce } from '../proven-ledger.ts';
 import type { Replica } from '../replica.ts';
 import type { ChainStart } from './chain-start.ts';
 import type { HomeOptions, StateSync, Timing } from './engine-config.ts';
+import { addressOf } from './home.ts';
 import type { EngineSockets } from './sockets.ts';
 
 export interface CometLedgerOptions {
@@ -45,6 +48,20 @@ export function emptyEvery(replica: Replica): number {
   return Math.max(1, Math.floor(policyInForce(replica.view()).policy.maxHold / 4));
 }
 
+// A commit may do without one validator's vote: the newest few together do not.
+const LOOK_BACK = 256;
+
+function hasVoted(replica: Replica, address: Uint8Array): boolean {
+  const { height } = replica.certified();
+  for (let back = 0; back < LOOK_BACK && back < height; back++) {
+    const certificate = replica.certificate(height - back);
+    if (!certificate) return false;
+    const { votes } = decodeCertificate(certificate).commit;
+    if (votes.some((vote) => vote.kind !== 'absent' && equal(vote.address, address))) return true;
+  }
+  return false;
+}
+
 export function homeOf(
   options: CometLedgerOptions,
   start: ChainStart,
@@ -60,6 +77,7 @@ export function homeOf(
     member,
     consensusKey,
     nodeKey,
+    hasVoted: () => hasVoted(replica, addressOf(consensusKey.publicKey)),
     abci,
     rpc,
     listen,

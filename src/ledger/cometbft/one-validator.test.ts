@@ -1,8 +1,9 @@
 // One validator and its real CometBFT: every way in which engine, application and files can part.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hex } from '../../bytes.ts';
@@ -183,6 +184,23 @@ describe('one validator', { concurrency: false }, () => {
       other.close();
     }
     await registered('after the port was free');
+  });
+
+  test('without the record of what it signed a validator does not begin', async (t) => {
+    if (!(await requireComet(t)) || !comet) return;
+    await until(
+      () => node.replica.certified().height === node.replica.head().height,
+      'certificates',
+    );
+    await node.stop();
+    const [state, away] = ['priv_validator_state.json', 'away'].map((name) =>
+      join(node.home, 'data', name),
+    ) as [string, string];
+    await rename(state, away);
+    await assert.rejects(node.start(), { code: 'ENGINE_STATE_LOST' });
+    await rename(away, state);
+    await node.start();
+    await registered('with its record');
   });
 
   test('a caller is told that its group is kept, and it is ordered all the same', async (t) => {

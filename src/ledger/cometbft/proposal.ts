@@ -20,7 +20,7 @@ export interface PreparingOptions {
   readonly goesFirst: (parsed: ParsedTransaction) => boolean;
 }
 
-/** Of the mempool's transactions, oldest first, those that go into the next block: urgent ones first. */
+/** Of these transactions, oldest first and some perhaps twice, those that go into the next block: urgent ones first. */
 export function prepared(
   txs: readonly Uint8Array[],
   options: PreparingOptions,
@@ -28,9 +28,11 @@ export function prepared(
   const { cache, maxBytes, goesFirst } = options;
   const first: Candidate[] = [];
   const others: Candidate[] = [];
+  const seen = new Set<string>();
   for (const bytes of txs) {
     const parsed = cache.parsedOrNone(bytes);
-    if (!parsed) continue;
+    if (!parsed || seen.has(parsed.id)) continue;
+    seen.add(parsed.id);
     (goesFirst(parsed) ? first : others).push({ bytes, parsed });
   }
   const taken: Uint8Array[] = [];

@@ -7,11 +7,13 @@ import { fail, FirmamentError } from '../../errors.ts';
 import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
 import type { Transaction } from '../../registry/statement.ts';
 import { fixtureNetwork } from '../../testing/fixture.ts';
+import { changedPolicy } from '../../testing/governance.ts';
 import {
   declaration,
   openedReplica,
   registeredAuthor,
   SILENT,
+  transactionOf,
 } from '../../testing/ledger-fixture.ts';
 import { until } from '../../testing/cometbft.ts';
 import { PendingGroups } from './pending.ts';
@@ -90,6 +92,39 @@ test('a refusal ends the wait, and takes what was kept', async () => {
   submissions.close();
 });
 
+test('a block that had no room for a group refuses it for no good', async () => {
+  const { submissions, pending, sent, cache } = waiting({ orderWaitMs: 1 });
+  await assert.rejects(submissions.submit(registration), { code: 'LEDGER_UNORDERED' });
+  const { id } = cache.parsed(bytesOf(registration));
+  // Whoever proposed the block chose what else stands in it.
+  submissions.committed(new Map([[id, { refused: new FirmamentError('LEDGER_BUSY') }]]));
+  assert.equal(pending.size, 1);
+  assert.equal(submissions.queued, registration.length);
+  const { length } = sent;
+  await until(() => sent.length > length, 'another attempt', 10_000);
+  submissions.close();
+});
+
+test('a flood leaves room for what may not be held back (T11)', async () => {
+  const { submissions } = waiting({ orderWaitMs: 1, queueBytes: bytesOf(registration).length });
+  await assert.rejects(submissions.submit(registration), { code: 'LEDGER_UNORDERED' });
+  await assert.rejects(submissions.submit([declaration(author, 0)]), { code: 'LEDGER_BUSY' });
+  const change = changedPolicy(network.root, { maxHold: 7 }, network.operators);
+  const urgent = [transactionOf(change.statement)];
+  await assert.rejects(submissions.submit(urgent), { code: 'LEDGER_UNORDERED' });
+  submissions.close();
+});
+
+test('a small transaction does not keep the block in memory that it came in', () => {
+  const bytes = bytesOf(registration);
+  const block = new Uint8Array(1 << 20);
+  block.set(bytes, 1000);
+  const cache = new TransactionCache();
+  const { group } = cache.parsed(block.subarray(1000, 1000 + bytes.length));
+  for (const { statement } of group)
+    assert.ok(statement.bytes.buffer.byteLength <= bytes.length, 'a view of the whole block');
+});
+
 test('while the engine is behind, its state refuses nothing and nothing is put forward', async () => {
   let ready = false;
   const { submissions, sent, cache } = waiting({ isReady: () => ready, orderWaitMs: 5_000 });
@@ -154,9 +189,10 @@ test('a height that stands still is a fault, and so is an engine that gave up', 
   let now = 1_000;
   let queued = 0;
   let restarts = 0;
+  let emptyEvery = 10;
   const watch = new EngineWatch({
     clock: () => now,
-    emptyEvery: 10,
+    emptyEvery: () => emptyEvery,
     queued: () => queued,
     restarts: () => restarts,
   });
@@ -173,6 +209,10 @@ test('a height that stands still is a fault, and so is an engine that gave up', 
   // Caught up with, long after it was made: nothing was heard now (T11).
   watch.committed(900);
   assert.equal(watch.lastCommitAt(), 1_000);
+  assert.equal(watch.fault(), undefined);
+  // The policy may ask for them less often from now on.
+  emptyEvery = 100;
+  now += 60;
   assert.equal(watch.fault(), undefined);
   watch.consensusFailed();
   assert.match(watch.fault() ?? '', /consensus/);

@@ -45,7 +45,7 @@ interface Submitted {
 }
 
 // Room of its own for what may not be held back (T11).
-const URGENT_ROOM = 1024;
+const URGENT_ROOM = { statements: 1024, bytes: 8 << 20 };
 
 export class Submissions {
   readonly #options: SubmissionsOptions;
@@ -100,10 +100,10 @@ export class Submissions {
 
   #checkRoom(group: readonly Transaction[], length: number): void {
     const { queueStatements, queueBytes } = this.#options;
-    const urgent = isUrgent(group) ? URGENT_ROOM : 0;
+    const more = isUrgent(group) ? URGENT_ROOM : { statements: 0, bytes: 0 };
     check(
-      this.#statements + group.length <= queueStatements + urgent &&
-        this.#bytes + length <= queueBytes,
+      this.#statements + group.length <= queueStatements + more.statements &&
+        this.#bytes + length <= queueBytes + more.bytes,
       'LEDGER_BUSY',
     );
   }
@@ -136,12 +136,18 @@ export class Submissions {
     return fail('LEDGER_UNORDERED');
   }
 
+  /** What waits and may not be held back, oldest first: a mempool may have no room for it (T11). */
+  urgent(): readonly Uint8Array[] {
+    return [...this.#waiting.values()].filter(({ urgent }) => urgent).map(({ bytes }) => bytes);
+  }
+
   /** What became of the transactions of a block that is on disk now. */
   committed(outcomes: ReadonlyMap<string, Outcome>): void {
     const over: string[] = [];
     for (const [id, outcome] of outcomes) {
       const submitted = this.#waiting.get(id);
-      if (!submitted) continue;
+      // A block without room for it says nothing of the group: it is put forward again.
+      if (!submitted || isBusy(outcome)) continue;
       over.push(id);
       if ('refused' in outcome) this.#refuse(submitted, outcome.refused);
       else this.#resolve(submitted, outcome.placements);
@@ -227,6 +233,10 @@ export class Submissions {
     }
     this.#waiting.clear();
   }
+}
+
+function isBusy(outcome: Outcome): boolean {
+  return 'refused' in outcome && outcome.refused.code === 'LEDGER_BUSY';
 }
 
 // What no member could read is never put forward: nobody would order it, and nobody refuse it.

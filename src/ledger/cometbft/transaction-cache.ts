@@ -32,7 +32,9 @@ export class TransactionCache {
       this.#kept.set(id, kept);
       return kept;
     }
-    return this.keep(bytes, parseGroup(bytes), id);
+    // A copy: what is parsed are views, and would keep the whole block that the bytes came in.
+    const own = bytes.slice();
+    return this.keep(own, parseGroup(own), id);
   }
 
   /** Remembers a group that was parsed before it was encoded. */

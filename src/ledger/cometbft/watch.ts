@@ -3,8 +3,8 @@ import type { Clock } from '../../clock.ts';
 
 export interface WatchOptions {
   readonly clock: Clock;
-  /** Seconds after which a block with nothing in it is due. */
-  readonly emptyEvery: number;
+  /** Seconds after which a block with nothing in it is due, by the policy in force. */
+  readonly emptyEvery: () => number;
   /** Statements that wait here. */
   readonly queued: () => number;
   /** How often the pair was started anew. */
@@ -34,7 +34,7 @@ export class EngineWatch {
     this.#lastBlock = now;
     // A block of long ago, which is only caught up with, says nothing of now (T11). A header has the time of the votes
     // for the block before it, which may be as old as a quiet spell.
-    const isNew = time + 2 * emptyEvery >= now;
+    const isNew = time + 2 * emptyEvery() >= now;
     this.#heard = Math.max(this.#heard ?? 0, isNew ? now : time);
     this.#failed = false;
     this.#restartsThen = restarts();
@@ -57,7 +57,7 @@ export class EngineWatch {
       return 'engine and application start anew again and again';
     const quiet = clock() - this.#lastBlock;
     if (quiet > STALLED && queued() > 0) return `no block for ${quiet} s although statements wait`;
-    if (quiet > STALLED + 2 * emptyEvery) return `no block for ${quiet} s`;
+    if (quiet > STALLED + 2 * emptyEvery()) return `no block for ${quiet} s`;
     return undefined;
   }
 }
