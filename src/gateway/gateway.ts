@@ -12,7 +12,7 @@ import type { Logger } from '../logger.ts';
 import { createClient } from '../net/client.ts';
 import { createRateLimiter } from '../net/limits.ts';
 import { createServer, type Server } from '../net/server.ts';
-import { genesisFrom, retrievalNodes } from '../reader/nodes.ts';
+import { cosigningNodes, genesisFrom, retrievalNodes } from '../reader/nodes.ts';
 import { lineText } from '../registry/line.ts';
 import type { Root } from '../registry/root.ts';
 import { Announcer } from './announcer.ts';
@@ -20,6 +20,8 @@ import { apiRoutes } from './api-routes.ts';
 import { openAuthority, type Authority } from './authority.ts';
 import { snapshots } from './backup.ts';
 import { Campaign } from './campaign.ts';
+import { challengeRoute } from './challenge-route.ts';
+import { relayChallenge, type ChallengeNodes } from './challenges.ts';
 import type { Listener } from './config-fields.ts';
 import type { GatewayConfig } from './config.ts';
 import { openDeviceTime } from './device-time.ts';
@@ -90,6 +92,7 @@ export async function startGateway(
   const kept = cleanup.use(await openKept(config, clock));
   const { devices, events, releases } = kept;
   const { staleInstall } = config;
+  const challenges = new Map<Follower, ChallengeNodes>();
   const followers = config.networks.map((network) => {
     const client = cleanup.use(createClient({ pins: (origin) => pinOf(follower.root, origin) }));
     const nodes = (root: Root): ReturnType<typeof retrievalNodes> =>
@@ -104,6 +107,10 @@ export async function startGateway(
       staleInstall,
       clock,
       faultPoint,
+    });
+    challenges.set(follower, {
+      challenged: () => cosigningNodes(follower.root, client, config.name),
+      nodes: () => follower.nodes(),
     });
     return follower;
   });
@@ -193,6 +200,13 @@ export async function startGateway(
   const missing = (release: StoredRelease): void =>
     background('an image was not looked at', downloads.doubt(release));
   firmwareRoutes(https.app, { ...kept, time, network, missing });
+  challengeRoute(https.app, {
+    relay(hash, about) {
+      const follower = followerOf(lineText(about.line));
+      const nodes = follower && challenges.get(follower);
+      return nodes && relayChallenge(nodes, hash, about);
+    },
+  });
   const httpsPort = await https.listen();
   const host = config.hosts[0] ?? config.https.host;
   addresses.https = `${host}:${httpsPort}`;

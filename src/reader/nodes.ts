@@ -53,7 +53,9 @@ export interface NodeAccess {
 export type Challenged = NodeAccess & Required<Pick<NodeAccess, 'challenge'>>;
 
 const ANSWER_MS = 15_000;
-const CHALLENGE_MS = 8_000;
+/** Of a node, and of a gateway, which asks them. */
+const CHALLENGE_MS = 5_000;
+const RELAY_MS = 20_000;
 const MAX_GENESIS = 1 << 20;
 
 /** The retrieval nodes of the root's policy; `only` narrows them by name. */
@@ -143,7 +145,7 @@ export function nodeAccess(
         headers: { 'content-type': CHALLENGE_MEDIA },
         body: hash,
         maxBytes: MAX_CHALLENGES,
-        timeoutMs: CHALLENGE_MS,
+        timeoutMs: network === undefined ? CHALLENGE_MS : RELAY_MS,
       });
       return decodeChallengeReply(body);
     },

@@ -178,6 +178,23 @@ suite('a device behind a gateway, when', { concurrency: 2 }, () => {
     await until('installed', () => runs(device) === '1.0.0');
   });
 
+  test('its clock has lost the time, or runs ahead: k operators answer its nonce, through the gateway', async () => {
+    for (const clock of [() => 0, () => network.clock() + 365 * 86_400]) {
+      const one = await scene('never');
+      await using device = await one.open({ clock });
+      await until('installed', () => runs(device) === '1.0.0');
+      const accepted = one.agent.findLast((event) => event.type === 'accepted');
+      assert.equal(accepted?.freshness, 'fresh(nonce)');
+      const { floor } = device.device.state.state;
+      assert.ok(floor > 0 && floor <= network.clock());
+      await until('reported', async () => (await one.offer()).reported);
+    }
+  });
+});
+
+suite('a device behind a gateway that reaches no node, when', { concurrency: 2 }, () => {
+  before(() => network.stop('a/n1'));
+
   test("its clock has lost the time: the gateway's word stands in, over TLS or by SNTP", async () => {
     for (const sntp of [null, { host: '127.0.0.1', port: sntpPort }]) {
       const one = await scene();
