@@ -1,4 +1,5 @@
 /** The owner's API of a gateway as one OpenAPI 3.1 document (docs/spec/gateway.md). */
+import { REPORT_OPERATIONS } from './gateway-report-operations.ts';
 import { GATEWAY_SCHEMAS, type Schema } from './gateway-schemas.ts';
 
 export interface GatewayOperation {
@@ -151,6 +152,7 @@ export const GATEWAY_OPERATIONS: readonly GatewayOperation[] = [
       404: { LINE_UNKNOWN: 'a line that is not followed, or not proven yet' },
     },
   },
+  ...REPORT_OPERATIONS,
   {
     method: 'get',
     path: '/v1/events',

@@ -13,6 +13,7 @@ import {
 } from './peer.ts';
 import { POLICIES } from './policy.ts';
 import { REGISTRATIONS } from './registration.ts';
+import { REPORT_BATCHES, REPORT_REQUESTS } from './report-batch.ts';
 import { ENVELOPE_MEDIA, REPORT_MEDIA } from './retrieval.ts';
 
 export const OPENAPI = '/openapi.json';
@@ -38,6 +39,36 @@ const CBOR = 'application/cbor';
 const BYTES = 'application/octet-stream';
 const JSON_MEDIA = 'application/json';
 const CURRENT = 'manifest digest in hex of what runs: answered 204 when that is the newest';
+
+const BATCH_OPERATIONS: readonly Operation[] = [
+  {
+    method: 'post',
+    path: REPORT_BATCHES,
+    role: 'retrieval',
+    summary: "Hand over a batch's root, with its records sealed to the author (T25)",
+    takes: CBOR,
+    answers: { 202: ['taken: the root goes on the ledger with others'] },
+  },
+  {
+    method: 'post',
+    path: REPORT_REQUESTS,
+    role: 'retrieval',
+    summary: "Batches sealed to an author, on the author's signed request",
+    takes: 'application/cose',
+    answers: { 200: ['the next ones', CBOR] },
+  },
+  {
+    method: 'get',
+    path: `${REPORT_BATCHES}/{root}`,
+    role: 'retrieval',
+    summary: "From a batch's root to the ledger",
+    answers: {
+      200: ['path, statement and receipt', CBOR],
+      202: ['not on the ledger with a receipt yet'],
+      404: ['not known here'],
+    },
+  },
+];
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -146,6 +177,15 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'The newest reports about a manifest digest',
     answers: { 200: ['reports', JSON_MEDIA] },
   },
+  ...BATCH_OPERATIONS,
+  {
+    method: 'post',
+    path: CHALLENGES,
+    role: 'general',
+    summary: 'Sign the head that was cosigned last for a device without the time (T14)',
+    takes: CHALLENGE_MEDIA,
+    answers: { 200: ["the cosigner's answer", CBOR] },
+  },
   general('/v1/root', 'The root in force', CBOR),
   general('/v1/genesis', 'The genesis', CBOR),
   {
@@ -177,14 +217,6 @@ const OPERATIONS: readonly Operation[] = [
     PEER_BLOCKS,
     'Blocks from a height on',
     { 200: ['blocks', CBOR] },
-  {
-    method: 'post',
-    path: CHALLENGES,
-    role: 'general',
-    summary: 'Sign the head that was cosigned last for a device without the time (T14)',
-    takes: CHALLENGE_MEDIA,
-    answers: { 200: ["the cosigner's answer", CBOR] },
-  },
     {
       from: 'the first height',
       wait: 'milliseconds to wait for one',

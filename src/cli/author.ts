@@ -22,6 +22,7 @@ import {
   withSession,
 } from './author-session.ts';
 import { keys } from './author-keys.ts';
+import { reportKey, reports } from './author-reports.ts';
 import { serve } from './author-serve.ts';
 import type { Io } from './io.ts';
 import { passphraseOf } from './passphrase.ts';
@@ -42,6 +43,10 @@ const USAGE = `Usage: firmament author VERB [--dir DIR] [--passphrase-file FILE 
   serve DIR [--port 8445] [--host HOST] --certificate FILE --key FILE | --own-root FILE
       serves the files of DIR that are named by their SHA-256 at https://HOST:PORT/SHA256; --own-root makes a certificate
       now and writes the root that gateways need to know (urlsCa) to FILE
+  report-key
+      makes the key that gateways seal reports to, under the passphrase, and prints what their owners configure
+  reports [--node OPERATOR/NODE|URL]...
+      what came of each release, by what gateways report: fetched from the nodes, opened, checked, proven to be on the ledger
   show
       prints who the author is
 
@@ -53,7 +58,13 @@ const COMMON = SIGNING;
 export async function author(args: readonly string[], io: Io): Promise<number> {
   const [verb, ...rest] = args;
   if (verb === 'keys') return keys(rest, io);
-  return runVerb('author', USAGE, { init, register, line, serve, show }, args, io);
+  return runVerb(
+    'author',
+    USAGE,
+    { init, register, line, serve, 'report-key': reportKey, reports, show },
+    args,
+    io,
+  );
 }
 
 async function init(args: readonly string[], io: Io): Promise<void> {

@@ -18,6 +18,7 @@ import {
 import { systemClock } from './author-session.ts';
 import { backup, restore } from './gateway-backup.ts';
 import { call } from './gateway-call.ts';
+import { reports } from './gateway-reports.ts';
 import type { Io } from './io.ts';
 import { jsonLogger } from './json-logger.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -37,6 +38,8 @@ const USAGE = `Usage: firmament gateway init DIR             a folder with a con
   cancel OFFER
   consent|veto|postpone|opt-out [--device ID] [--digest DIGEST] [--until SECONDS] [--take-back]
   agree LINE                                  to the line's new owner
+  reports [flush]                             what devices reported, and what went to authors; flush: batches now
+  reports erase --root ROOT|--device ID       erases a batch, or what is kept of a device's reports
   backup DIR                                  a copy of its data in a new folder of this machine, while it runs or not
   restore DIR                                 makes the data folder, which must not be there, from such a copy
 
@@ -64,6 +67,7 @@ export function gateway(args: readonly string[], io: Io): Promise<number> {
       revoke,
       cancel,
       agree,
+      reports,
       backup,
       restore,
       ...said,

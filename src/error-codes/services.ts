@@ -46,6 +46,8 @@ export const SERVICE_CODES = {
     'a CometBFT of a version that is not tested here: scripts/install-cometbft gets one that is',
   ENGINE_FRAME_INVALID: 'a message on the engine socket is malformed or above its bound',
   ENGINE_HOME_FOREIGN: 'the folder of the engine belongs to another key or another chain',
+  ENGINE_STATE_LOST:
+    'this key has voted already and what it signed last is not on this disk: the member needs new engine keys',
   ENGINE_HEIGHT: 'the engine asks for a height that does not follow the last one here',
   ENGINE_RPC: 'the engine refused or did not answer a question',
   ENGINE_SOCKET_PATH: 'no folder for the sockets of the engine whose path is short enough',
@@ -108,6 +110,20 @@ export const SERVICE_CODES = {
   ENROLMENT_CSR_INVALID: 'the certificate request is not valid, or its key is not its own',
   ENROLMENT_KEY_UNSUPPORTED: 'devices have P-256 keys',
   ENROLMENT_ANSWER_INVALID: "the gateway's answer does not fit what was asked of it",
+  // report batches
+  BATCH_MALFORMED: 'a batch of reports is not of the documented shape, or beyond its bounds',
+  BATCH_ROOT_MISMATCH:
+    'a batch of reports, or a part of it, is not under the root that it came with',
+  BATCH_RECORD_INVALID:
+    'a record in a batch that its device did not sign for this offer, release and network',
+  BATCH_RECORD_REPEATED: 'a record of an attempt that another record told of already',
+  BATCH_FOREIGN: 'a batch for another author',
+  BATCH_SEALED: 'a sealed batch that is for another key, root or network, or was changed',
+  BATCH_UNPROVEN: 'nothing proves that this batch of reports is on the ledger',
+  BATCH_UNKNOWN: 'no such batch of reports is known here, or not any more',
+  BATCH_PENDING: 'the batch of reports is not on the ledger with a receipt yet',
+  BATCH_REQUEST_INVALID:
+    'a request for sealed reports that the author did not sign for this node and time',
   // gateway
   GATEWAY_CONFIG: 'the configuration of a gateway is not valid',
   GATEWAY_BROKER_REFUSED: 'a device may not do this at the broker: its session ends',

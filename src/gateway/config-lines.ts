@@ -34,6 +34,8 @@ export interface FollowedByOwner {
   readonly urls: readonly string[];
   /** Certificate authorities (PEM) of these servers, instead of the system's; null: the system's. */
   readonly urlsCa: string | null;
+  /** Reports about its releases are sealed to this key of the author's (P-256); null: they stay here (T25). */
+  readonly reportKey: PublicKey | null;
 }
 
 export interface NetworkConfig {
@@ -62,12 +64,9 @@ function lineOfConfig(value: unknown, folder: string): FollowedByOwner {
     'for',
     'urls',
     'urlsCa',
+    'reportKey',
   ]);
-  const anchorText = text(line['anchor'], 'anchor');
-  const anchorBytes = /^(?:[0-9a-f]{2})+$/.test(anchorText)
-    ? fromHex(anchorText)
-    : readBytes(resolve(folder, anchorText));
-  const anchor = shaped('anchor', () => decodeKey(anchorBytes));
+  const anchor = keyOf(line['anchor'], 'anchor', folder);
   return {
     name: text(line['name'], 'line name'),
     anchor,
@@ -94,7 +93,22 @@ function lineOfConfig(value: unknown, folder: string): FollowedByOwner {
       line['urlsCa'] === undefined
         ? null
         : readBounded(resolve(folder, text(line['urlsCa'], 'urlsCa'))),
+    reportKey: reportKeyOf(line['reportKey'], folder),
   };
+}
+
+function reportKeyOf(value: unknown, folder: string): PublicKey | null {
+  if (value === undefined || value === null) return null;
+  const key = keyOf(value, 'reportKey', folder);
+  check(key.curve === 'P-256', 'GATEWAY_CONFIG', '"reportKey" is a P-256 key');
+  return key;
+}
+
+/** A COSE_Key: hex, or a file. */
+function keyOf(value: unknown, what: string, folder: string): PublicKey {
+  const said = text(value, what);
+  const bytes = /^(?:[0-9a-f]{2})+$/.test(said) ? fromHex(said) : readBytes(resolve(folder, said));
+  return shaped(what, () => decodeKey(bytes));
 }
 
 function httpsUrl(value: unknown): string {

@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly networks: readonly NetworkConfig[];
   /** Seconds. */
   readonly poll: number;
+  /** Seconds over which reports are batched for their authors (T25). */
+  readonly reportPeriod: number;
   /** To a node's stream of changes, between the rounds. */
   readonly listen: boolean;
   readonly https: Listener;
@@ -58,6 +60,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     'hosts',
     'networks',
     'poll',
+    'reportPeriod',
     'listen',
     'https',
     'api',
@@ -79,6 +82,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     hosts: optionalList(top['hosts'], 'hosts').map((host) => text(host, 'host')),
     networks: list(top['networks'], 'networks').map((network) => networkOf(network, folder)),
     poll: whole(top['poll'] ?? 300, 'poll', 1),
+    reportPeriod: whole(top['reportPeriod'] ?? 3600, 'reportPeriod', 60),
     listen: flag(top['listen'] ?? true, 'listen'),
     https: listener(top['https'], 'https'),
     api: listener(top['api'], 'api'),

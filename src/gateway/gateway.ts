@@ -33,6 +33,9 @@ import { firmwareRoutes } from './firmware-routes.ts';
 import { Follower } from './follower.ts';
 import { metricRoutes } from './metric-routes.ts';
 import { take } from './inbox.ts';
+import { recordKeeper, reportKeysOf } from './report-keeping.ts';
+import { reportRoutes } from './report-routes.ts';
+import { Reporting, type ReportedNetwork } from './reporting.ts';
 import { openKept } from './kept.ts';
 import { pinOf } from './node-pins.ts';
 import { listenAll } from './listen-all.ts';
@@ -67,6 +70,8 @@ const REVIEW_MS = 30_000;
 /** How long whoever asks for a round waits for images. Milliseconds. */
 const DOWNLOAD_MS = 20_000;
 const TIME_MS = 3_600_000;
+/** How often batches of reports are looked at: whether a period is over, whether one is on the ledger. */
+const REPORTS_MS = 60_000;
 const RENEWAL_MS = 6 * 3_600_000;
 // Of the event log, for one device.
 const ENTRIES = { perSecond: 0.05, burst: 100 };
@@ -92,6 +97,7 @@ export async function startGateway(
   const kept = cleanup.use(await openKept(config, clock));
   const { devices, events, releases } = kept;
   const { staleInstall } = config;
+  const reported = new Map<string, ReportedNetwork>();
   const challenges = new Map<Follower, ChallengeNodes>();
   const followers = config.networks.map((network) => {
     const client = cleanup.use(createClient({ pins: (origin) => pinOf(follower.root, origin) }));
@@ -111,6 +117,11 @@ export async function startGateway(
     challenges.set(follower, {
       challenged: () => cosigningNodes(follower.root, client, config.name),
       nodes: () => follower.nodes(),
+    });
+    reported.set(hex(network.root.networkId), {
+      root: () => follower.root,
+      client,
+      keys: reportKeysOf(network),
     });
     return follower;
   });
@@ -164,6 +175,9 @@ export async function startGateway(
     );
   const entries = createRateLimiter(ENTRIES, () => performance.now());
   const networkOf = (line: string): string | undefined => networks.get(line);
+  const { random, records } = kept;
+  const period = config.reportPeriod;
+  const reporting = new Reporting({ records, networks: reported, period, clock, random, logger });
   const inbox = {
     ...kept,
     campaign,
@@ -171,6 +185,7 @@ export async function startGateway(
     clock,
     logger,
     networkOf,
+    keepRecord: recordKeeper(kept, config.networks, clock),
     entries,
     faultPoint,
   };
@@ -245,6 +260,7 @@ export async function startGateway(
         ...(config.wifi && { wifi: config.wifi }),
       }),
   });
+  reportRoutes(api.app, { reporting, devices });
   metricRoutes(api.app, { ...kept, downlink, followers });
   const apiPort = await api.listen();
   announcer.tellAll();
@@ -265,6 +281,7 @@ export async function startGateway(
     devices.flush();
     await campaign.reviewAll();
   });
+  loops.every(REPORTS_MS, () => reporting.round());
   loops.every(TIME_MS, () => {
     for (const id of devices.active()) if (downlink.online(id)) tellTime(id);
   });

@@ -9,6 +9,7 @@ import { transaction, type Database } from '../database.ts';
 import { check, codeOf, fail } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { RateLimiter } from '../net/limits.ts';
+import type { ReportRecord } from '../reports/record.ts';
 import { readDigest } from '../suit/digest.ts';
 import { parseItem } from '../suit/item.ts';
 import { explainReport } from '../suit/explain.ts';
@@ -33,6 +34,8 @@ export interface InboxParts {
   readonly logger: Logger;
   /** Id of the network (hex) on which a line is. */
   readonly networkOf: (line: string) => string | undefined;
+  /** Keeps what a report said for the author of the line, if the owner gave a key of the author's. */
+  readonly keepRecord: (device: string, record: Omit<ReportRecord, 'salt'>) => void;
   /** Entries of the event log that one device may cause. */
   readonly entries: RateLimiter;
   readonly faultPoint?: GatewayFaultPoint | undefined;
@@ -121,6 +124,7 @@ function report(parts: InboxParts, device: string, payload: Uint8Array): void {
   transaction(parts.database, () => {
     parts.devices.takeReportCounter(device, counter);
     parts.offers.takeReport(offer, payload);
+    parts.keepRecord(device, { report: payload, deviceKey: key, nonce, release: digest, line });
     parts.events.add({ step: 'report', device, digest: offer.digest, detail: result });
   });
 }

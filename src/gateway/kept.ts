@@ -12,6 +12,7 @@ import { Events } from './events.ts';
 import { Offers } from './offers.ts';
 import { PolicyChanges } from './policy-changes.ts';
 import { Releases } from './releases.ts';
+import { ReportRecords } from './report-records.ts';
 import { openRepository, type Repository } from './repository.ts';
 import { openState } from './state.ts';
 
@@ -22,6 +23,7 @@ export interface Kept extends AsyncDisposable {
   readonly releases: Releases;
   readonly policyChanges: PolicyChanges;
   readonly offers: Offers;
+  readonly records: ReportRecords;
   readonly decisions: Decisions;
   readonly codes: EnrolmentCodes;
   readonly repository: Repository;
@@ -48,6 +50,7 @@ export async function openKept(config: GatewayConfig, clock: Clock): Promise<Kep
     releases: new Releases(database),
     policyChanges: new PolicyChanges(database),
     offers: new Offers(database, clock, random),
+    records: new ReportRecords(database),
     decisions: new Decisions(database, config.groups),
     codes: new EnrolmentCodes(database, clock, random),
     repository,

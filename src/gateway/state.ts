@@ -44,6 +44,16 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE TABLE IF NOT EXISTS code (
   hash BLOB PRIMARY KEY, model TEXT, expires INTEGER NOT NULL, spki BLOB, certificate TEXT, device TEXT
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report_key (id INTEGER PRIMARY KEY CHECK (id = 0), secret BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS report_record (
+  id INTEGER PRIMARY KEY, network TEXT NOT NULL, author TEXT NOT NULL, device TEXT NOT NULL, taken INTEGER NOT NULL,
+  record BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS report_record_owner ON report_record (network, author, taken);
+CREATE TABLE IF NOT EXISTS report_batch (
+  root BLOB PRIMARY KEY, network TEXT NOT NULL, author TEXT NOT NULL, made INTEGER NOT NULL, own BLOB, sealed BLOB,
+  node TEXT, proof BLOB
+) WITHOUT ROWID;
 `;
 
 export function openState(path: string): Database {

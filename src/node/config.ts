@@ -25,6 +25,8 @@ export interface NodeConfig {
   /** Registrations under way at most: more are answered NODE_OVERLOADED. */
   readonly registrations: number;
   readonly requestLog: RequestLog;
+  /** Seconds for which roots of reports are gathered before they go on the ledger (T25). */
+  readonly reportGather: number;
   /** Who may read /metrics: this machine and the network's nodes, or everybody. */
   readonly metrics: 'local' | 'all';
   /** The consortium engine on this machine. */
@@ -42,6 +44,7 @@ export interface EngineConfig {
 
 const DEFAULT_RATE = 1_000;
 const DEFAULT_REGISTRATIONS = 256;
+const DEFAULT_GATHER = 600;
 
 export interface NodeKeys {
   readonly tls: TlsCredentials;
@@ -71,6 +74,7 @@ const FIELDS = [
   'registrations',
   'requestLog',
   'metrics',
+  'reportGather',
   'engine',
 ];
 const MAX_CONFIG = 65_536;
@@ -118,6 +122,12 @@ export function readNodeConfig(path: string): NodeConfig {
     '"requestLog" is all, refused or none',
   );
   check(metrics === 'local' || metrics === 'all', 'NODE_CONFIG', '"metrics" is local or all');
+  const reportGather = json['reportGather'] ?? DEFAULT_GATHER;
+  check(
+    typeof reportGather === 'number' && Number.isInteger(reportGather) && reportGather >= 0,
+    'NODE_CONFIG',
+    '"reportGather" is seconds',
+  );
   const node = textOf(json, 'node');
   check(/^[a-z0-9-]{1,32}\/[a-z0-9-]{1,32}$/.test(node), 'NODE_CONFIG', '"node" is OPERATOR/NODE');
   const [data, record] = [at('data'), at('record')];
@@ -137,6 +147,7 @@ export function readNodeConfig(path: string): NodeConfig {
     registrations,
     requestLog,
     metrics,
+    reportGather,
     engine,
   };
 }

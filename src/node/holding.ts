@@ -14,7 +14,6 @@ import {
   getAuthor,
   getHolds,
   getLine,
-  getNodeCounter,
   getRelease,
   policyInForce,
   type AuthorRecord,
@@ -25,6 +24,7 @@ import type { Bell } from './bell.ts';
 import type { ImageStore } from './image-store.ts';
 import type { AnchoredImage, Images } from './images.ts';
 import { placesBehind } from './placement.ts';
+import type { StatementCounter } from './statement-counter.ts';
 
 export type Replicate = 'assigned' | 'all' | 'none';
 
@@ -36,6 +36,7 @@ export interface HoldingParts {
   readonly images: Images;
   readonly imageStore: ImageStore;
   readonly statementKey: PrivateKey;
+  readonly counter: StatementCounter;
   readonly replicate: Replicate;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -54,7 +55,6 @@ export class Holding {
   readonly #parts: HoldingParts;
   readonly #firstSeen = new Map<string, number>();
   readonly #resting = new Map<string, { readonly until: number; readonly ms: number }>();
-  #lastCounter = 0n;
   #olderThan = Number.MAX_SAFE_INTEGER;
 
   constructor(parts: HoldingParts) {
@@ -162,7 +162,7 @@ export class Holding {
   }
 
   #holdStatement(image: AnchoredImage): Statement {
-    const { replica, statementKey, name } = this.#parts;
+    const { replica, statementKey, counter, name } = this.#parts;
     const { networkId } = policyInForce(replica.view());
     const payload = new Map<Cbor, Cbor>([
       [1, image.line],
@@ -177,19 +177,10 @@ export class Holding {
         issuer: nodeIssuer(name),
         subject: releaseText(parseLineText(image.lineText), image.release),
         network: hex(networkId),
-        counter: this.#nextCounter(),
+        counter: counter.next(),
       },
       payload,
     );
-  }
-
-  // Milliseconds since 1970 grow across restarts too; the ledger's own count stands above a clock that went back.
-  #nextCounter(): bigint {
-    const { replica, name, clock } = this.#parts;
-    const known = getNodeCounter(replica.view(), name);
-    const candidates = [known + 1n, this.#lastCounter + 1n, BigInt(clock()) * 1000n];
-    this.#lastCounter = candidates.reduce((a, b) => (a > b ? a : b));
-    return this.#lastCounter;
   }
 }
 

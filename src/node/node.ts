@@ -1,4 +1,5 @@
 /** One node, put together from its configuration: the only place that knows all its parts. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hex } from '../bytes.ts';
@@ -25,14 +26,15 @@ import { registerBlockRoutes } from '../store/http.ts';
 import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appointment } from './appointment.ts';
+import { runBatching } from './batching.ts';
 import { Bell } from './bell.ts';
 import { Changes } from './changes.ts';
 import { BlockTimes } from './block-times.ts';
 import { takeOnlyBytes } from './byte-bodies.ts';
 import { catchUp } from './catch-up.ts';
+import { challengeRoute } from './challenge-route.ts';
 import type { NodeConfig, NodeKeys } from './config.ts';
 import { Consortium, type EnginePrograms } from './consortium.ts';
-import { challengeRoute } from './challenge-route.ts';
 import { cosign, exchange } from './cosigning.ts';
 import { Engine } from './engine.ts';
 import { freezeOf, type Frozen } from './freeze.ts';
@@ -46,9 +48,12 @@ import { ownRoutes } from './own-routes.ts';
 import { isPeer, peerRoutes } from './peer-routes.ts';
 import { Peers } from './peers.ts';
 import { registrationRoutes } from './registration-routes.ts';
+import { reportBatchRoutes } from './report-batch-routes.ts';
+import { ReportBatches } from './report-batches.ts';
 import { Reports } from './reports.ts';
 import { retrievalRoutes } from './retrieval-routes.ts';
 import { spread } from './spread.ts';
+import { StatementCounter } from './statement-counter.ts';
 import { streamRoute } from './stream-route.ts';
 import { UrgentStatements } from './urgent-statements.ts';
 
@@ -119,6 +124,7 @@ export async function startNode(
     }),
   );
   const images = new Images(nodeDatabase, replica);
+  const batches = new ReportBatches(nodeDatabase);
   const urgent = new UrgentStatements(nodeDatabase, replica);
   const appointment = new Appointment(nodeDatabase, replica);
   const store = await openDiskStore(join(config.data, 'blocks'), {
@@ -210,12 +216,6 @@ export async function startNode(
       mayRead: (request) => config.metrics === 'all' || isPeer(root(), request),
     }),
   );
-  generalRoutes(server.app, general);
-  peerRoutes(server.app, {
-    ledger,
-    heads,
-    root,
-    takes: () => engine.takes(),
   const record = openCosignerRecord({
     file: config.record,
     key: keys.cosigner,
@@ -223,7 +223,7 @@ export async function startNode(
     replica,
     ...(faultPoint && { faultPoint }),
   });
-    rpc: (method, params) => consortium.rpc(method, params),
+  generalRoutes(server.app, general);
   challengeRoute(server.app, {
     name: config.node,
     cosigner: keys.cosigner.publicKey.bytes,
@@ -232,6 +232,12 @@ export async function startNode(
     frozen,
     clock,
   });
+  peerRoutes(server.app, {
+    ledger,
+    heads,
+    root,
+    takes: () => engine.takes(),
+    rpc: (method, params) => consortium.rpc(method, params),
     urgent,
     appointment,
     clock,
@@ -249,21 +255,22 @@ export async function startNode(
     const answers = new Answers(replica, heads);
     const reports = new Reports(nodeDatabase);
     const changes = cleanup.use(new Changes(replica, heads));
+    reportBatchRoutes(server.app, { ...submission, name: config.node, batches });
     streamRoute(server.app, { changes, stop: stop.signal });
     retrievalRoutes(server.app, { ...submission, answers, images, imageStore, reports, clock });
   }
   const port = await server.listen();
 
+  const own = { name: config.node, replica, ledger, statementKey: keys.statement, clock, logger };
+  const counter = new StatementCounter(config.node, replica, clock);
+  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  const batching = { ...own, batches, counter, random, gather: config.reportGather };
   const holding = new Holding({
-    name: config.node,
-    replica,
-    ledger,
+    ...own,
+    counter,
     images,
     imageStore,
-    statementKey: keys.statement,
     replicate: config.replicate,
-    clock,
-    logger,
   });
   const cosigning = {
     name: config.node,
@@ -284,6 +291,7 @@ export async function startNode(
     cosign(cosigning, stop.signal),
     exchange(cosigning, stop.signal),
     holding.run(bell, stop.signal),
+    runBatching(batching, stop.signal),
   ];
   for (const part of running)
     part.catch((error: unknown) => logFailure(logger, stop.signal, error));

@@ -20,6 +20,8 @@ export interface FollowedLine {
   readonly type: string;
   readonly model: string;
   readonly hardware: readonly string[];
+  /** Reports go to the author under this key. */
+  readonly reportKey?: PublicKey;
 }
 
 export interface TestGatewayOptions {
@@ -71,13 +73,14 @@ export async function planGateway(
     networks: [
       {
         root: network.rootFile,
-        lines: options.lines.map(({ line, anchor, type, model, hardware }, i) => ({
+        lines: options.lines.map(({ line, anchor, type, model, hardware, reportKey }, i) => ({
           name: `line-${i}`,
           anchor: hex(encodeKey(anchor)),
           vendor: hex(line.vendor),
           class: hex(line.class),
           track: line.track,
           for: [{ type, model, hardware }],
+          ...(reportKey && { reportKey: hex(encodeKey(reportKey)) }),
         })),
       },
     ],

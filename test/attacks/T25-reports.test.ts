@@ -70,6 +70,7 @@ suite('T25 reports', () => {
       logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
       networkOf: (line) => (line === LINE ? hex(NETWORK) : undefined),
       entries: { take: () => 0 },
+      keepRecord: nothing,
     };
   });
   after(() => database.close());

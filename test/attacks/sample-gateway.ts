@@ -72,6 +72,7 @@ export async function sampleGateway(
     line: author.line,
     anchor: author.key.publicKey,
     compatible: [{ type: 'lamp', model: 'lamp', hardware: ['1.0'] }],
+    reportKey: null,
     urls: [],
     urlsCa: null,
   };
