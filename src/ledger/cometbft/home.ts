@@ -1,5 +1,5 @@
 /** The engine's folder: configuration, genesis and keys, all of which follow from the policy and this node's keys. */
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#crypto';
 import { equal, hex, utf8 } from '../../bytes.ts';
@@ -41,20 +41,6 @@ export async function hasBlocks(home: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-const ENGINE_DATA = ['blockstore.db', 'state.db', 'tx_index.db', 'evidence.db', 'cs.wal'];
-
-/** Takes away everything that the engine can get again from its peers; what it signed last stays. */
-export async function wipeBlocks(home: string): Promise<void> {
-  const gone = join(home, 'data', 'wiped');
-  await rm(gone, { recursive: true, force: true });
-  await mkdir(gone, { mode: 0o700 });
-  for (const name of ENGINE_DATA) {
-    // All or none would be better than a rename each, but the block store goes first: without it nothing else is read.
-    await rename(join(home, 'data', name), join(gone, name)).catch(() => undefined);
-  }
-  await rm(gone, { recursive: true, force: true });
 }
 
 function kept(file: string, text: string): void {

@@ -80,7 +80,6 @@ export class Submissions {
     const { replica, cache } = this.#options;
     check(!this.#closed.signal.aborted, 'LEDGER_CLOSED');
     check(replica.halted() === undefined, 'LEDGER_HALTED');
-    check(group.length >= 1 && group.length <= MAX_STATEMENTS, 'LEDGER_GROUP_INVALID');
     checkShape(group);
     const known = placed(replica, group);
     if (known) return known;
