@@ -132,6 +132,7 @@ async function startKvstore(binary: string, validators: number): Promise<Kvstore
         abci: 'none',
         rpc: socket,
         emptyEvery: 900,
+        hasVoted: () => false,
       });
       // The one difference: an application inside of the engine's process, which is not asked who may connect.
       const file = join(home, 'config', 'config.toml');

@@ -167,6 +167,7 @@ describe('four validators', { concurrency: false }, () => {
       nodeKey,
       listen: '127.0.0.1:0',
       emptyEvery: 5,
+      hasVoted: () => false,
     });
     const snapshots = new Snapshots({
       replica,
