@@ -14,6 +14,7 @@ import type { Replica } from '../ledger/replica.ts';
 import { followPolicy, type Neighbour } from '../ledger/rival-history.ts';
 import type { Logger } from '../logger.ts';
 import { faulty } from '../registry/policy.ts';
+import { nextRoot } from '../registry/policy-change.ts';
 import { policyInForce } from '../registry/state.ts';
 import { parseStatement } from '../registry/statement.ts';
 import type { Appointment } from './appointment.ts';
@@ -38,6 +39,8 @@ export interface EngineParts {
   readonly acknowledged: () => number;
   readonly consortium: Consortium;
   readonly times: BlockTimes;
+  /** Milliseconds between two looks at the others' policy (default 10,000). */
+  readonly lookMs?: number;
 }
 
 const ORDER_MS = 15_000;
@@ -49,6 +52,8 @@ const START_MS = 10_000;
 /** Until a member whose engine can't be started tries again. */
 const JOIN_AGAIN_MS = 30_000;
 const TURN_MS = 20;
+/** Between two looks whether the others have another policy while the engine brings none. */
+const LOOK_MS = 10_000;
 /** Until a member that is none any more stops its engine. */
 const LEAVE_MS = 2_000;
 
@@ -182,14 +187,52 @@ export class Engine {
     over: AbortSignal,
   ): Promise<void> {
     const { consortium, logger } = this.#parts;
+    const missed = new AbortController();
     try {
-      await this.#run(await consortium.join(duty, over), over, Promise.resolve());
+      const ledger = await consortium.join(duty, over);
+      const either = AbortSignal.any([over, missed.signal]);
+      await this.#run(ledger, either, this.#watchMissed(missed, either));
+      if (!missed.signal.aborted) return;
     } catch (error) {
       logger.error('this member does not take part', { code: codeOf(error), error });
-      // As good as it can: it goes on with what the others agree on, and tries again.
-      await this.#followConsensus(AbortSignal.any([over, AbortSignal.timeout(JOIN_AGAIN_MS)]));
     } finally {
       consortium.left();
+    }
+    // As good as it can: it goes on with what the others agree on, and tries again.
+    await this.#followConsensus(AbortSignal.any([over, AbortSignal.timeout(JOIN_AGAIN_MS)]));
+  }
+
+  // A policy may have left this member out, or moved the others, while it was away: by its engine it would never learn
+  // of that, since nobody lets it in.
+  async #watchMissed(missed: AbortController, over: AbortSignal): Promise<void> {
+    const { replica, peers, consortium, logger, lookMs = LOOK_MS } = this.#parts;
+    const stand = (): string =>
+      `${consortium.health()?.height ?? 0} ${policyInForce(replica.view()).policy.version}`;
+    let before = '';
+    let shown = 0;
+    for (let turn = 0; ; turn++) {
+      await sleep(lookMs, undefined, { signal: over }).catch(() => undefined);
+      if (over.aborted) return;
+      const now = stand();
+      if (now !== before) shown = 0;
+      before = now;
+      const others = peers.others();
+      const peer = others[turn % Math.max(1, others.length)];
+      const root = policyInForce(replica.view());
+      try {
+        const [change] = peer ? await peers.policies(peer, root.policy.version + 1, over) : [];
+        if (!change) continue;
+        nextRoot(root, parseStatement(change));
+        // Shown again while the engine stands still: it is not just on its way.
+        if (stand() !== before || ++shown < 2) continue;
+        logger.warn('another policy is in force, which the engine does not bring', {
+          version: root.policy.version + 1,
+        });
+        return missed.abort();
+      } catch (error) {
+        if (over.aborted) return;
+        logger.debug('no policies', { peer: peer?.name, code: codeOf(error) });
+      }
     }
   }
 

@@ -16,6 +16,10 @@ export const NODE_ENGINE_MUTATIONS: readonly Mutation[] = [
   ...mutations('T31', 'src/node/duty.ts', 'src/node/duty.test.ts', [
     ['replica.policyOf(epoch.policyVersion).policy.orderer', 'replica.ordering()'],
   ]),
+  ...mutations('T12', 'src/node/engine.ts', 'src/node/engine.test.ts', [
+    ['nextRoot(root, parseStatement(change));', ''],
+    ['return missed.abort();', 'return;'],
+  ]),
   ...mutations('T31', 'src/node/commits.ts', CONSORTIUM, [
     ['verifyCommit(certificate, validatorsOf(orderer), chain);', ''],
     ['return equal(appHashOf(certificate), appHashOfHead(head));', 'return true;'],
