@@ -76,12 +76,12 @@ export function parseGroup(body: Uint8Array): readonly Transaction[] {
 // Nothing that is refused here travels further. Our state may lag behind the orderer's by a block, and by more after a
 // start: a refusal counts only once the next block is here, or none came and nobody is known to be further.
 async function checkAcceptable(
-  { replica, heads }: SubmissionParts,
+  { replica, heads, clock }: SubmissionParts,
   group: readonly Transaction[],
 ): Promise<void> {
   const deadline = performance.now() + CATCH_UP_MS;
   for (let waited = false; ; waited = true) {
-    const refused = refusal(replica, group);
+    const refused = refusal(replica, group, clock());
     if (!refused) return;
     if (waited && (!isBehind(replica, heads) || performance.now() > deadline)) throw refused;
     await nextHead(replica, 300);

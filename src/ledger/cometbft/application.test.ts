@@ -14,6 +14,7 @@ import {
 } from '../../proto/tendermint/abci/types_pb.js';
 import { withdrawStatement } from '../../author/statements.ts';
 import { consortiumOf } from '../../registry/orderer.ts';
+import { BATCH_INTERVAL, reportBatchStatement } from '../../registry/rules/report-batch.ts';
 import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
 import { MAX_TRANSACTIONS } from '../../registry/block.ts';
 import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
@@ -75,6 +76,7 @@ function opened(urgent: readonly Uint8Array[] = []) {
     start,
     cache: new TransactionCache(),
     snapshots,
+    clock: () => network.genesis.time + 60 + BATCH_INTERVAL,
     logger: SILENT,
     onCommit: (block) => void blocks.push(block),
     urgent: () => urgent,
@@ -225,6 +227,21 @@ test('the mempool takes what the rules take, and tells what they refuse', () => 
   assert.equal(checked(first), 0);
   assert.equal(checked(Uint8Array.of(1)), 1);
   assert.equal(checked(new Uint8Array(MAX_GROUP + 1)), 1);
+});
+
+test('what was too early when the ledger stood still is taken once it is time', () => {
+  const { block, checked } = opened();
+  const [node] = network.nodes;
+  assert.ok(node);
+  const batch = (counter: bigint): Uint8Array => {
+    const root = new Uint8Array(32);
+    const { networkId } = network.genesis;
+    const { statement, name } = node;
+    return tx([transactionOf(reportBatchStatement(statement, name, networkId, counter, root))]);
+  };
+  block([batch(1n)]);
+  // By the newest block's time it would be too early for ever: nothing else is ordered.
+  assert.equal(checked(batch(2n)), 0);
 });
 
 test('a proposal is refused for what is equal on all nodes, and for nothing else', () => {

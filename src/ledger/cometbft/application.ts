@@ -3,6 +3,7 @@
  * depend on the engine's blocks and the replica alone wherever the members have to agree.
  */
 import { hex } from '../../bytes.ts';
+import type { Clock } from '../../clock.ts';
 import { check, codeOf, fail, FirmamentError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import {
@@ -45,6 +46,8 @@ export interface ApplicationOptions {
   readonly start: ChainStart;
   readonly cache: TransactionCache;
   readonly snapshots: Snapshots;
+  /** Only for what no other member has to answer alike. */
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly onCommit: (block: CommittedBlock) => void;
   /** Transactions that wait here and may not be held back, whether the mempool has them or not (T11). */
@@ -186,9 +189,9 @@ export class Application {
   }
 
   #refusal({ group }: ParsedTransaction): FirmamentError | undefined {
-    const { replica, logger } = this.#options;
+    const { replica, clock, logger } = this.#options;
     try {
-      return refusal(replica, group);
+      return refusal(replica, group, clock());
     } catch (error) {
       if (codeOf(error)) throw error;
       // A fault in a rule: what brings it about does not get into a block by an honest proposer.

@@ -121,6 +121,7 @@ export class CometLedger implements Ledger {
       start,
       cache,
       snapshots: this.#snapshots,
+      clock,
       logger,
       onCommit: (block) => this.#committed(block),
       urgent: () => this.#submissions.urgent(),

@@ -188,6 +188,7 @@ describe('four validators', { concurrency: false }, () => {
       start: startOfChain(replica),
       cache: new TransactionCache(),
       snapshots,
+      clock: () => 0,
       logger: SILENT,
       onCommit() {},
       urgent: () => [],
