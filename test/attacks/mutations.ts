@@ -1,3 +1,4 @@
+import { BATCH_MUTATIONS } from './batch-mutations.ts';
 import { CONSENSUS_MUTATIONS } from './consensus-mutations.ts';
 import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
@@ -45,6 +46,7 @@ function edits(
 }
 
 export const MUTATIONS: readonly Mutation[] = [
+  ...BATCH_MUTATIONS,
   ...TIME_MUTATIONS,
   ...KEY_MUTATIONS,
   ...GATEWAY_DEVICE_MUTATIONS,
