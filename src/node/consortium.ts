@@ -177,8 +177,9 @@ export class Consortium {
   /** Asks members in turn for their newest commit, until the signal is aborted (T11). */
   async hear(signal: AbortSignal): Promise<void> {
     const { replica, peers, clock, logger } = this.#parts;
-    const { maxHold } = policyInForce(replica.view()).policy;
-    const pause = Math.min(MAX_POLL_MS, maxHold * 250);
+    // A policy may come into force meanwhile that asks for it more often.
+    const pause = (): number =>
+      Math.min(MAX_POLL_MS, policyInForce(replica.view()).policy.maxHold * 250);
     for (let turn = 0; !signal.aborted; turn++) {
       const members = this.#members();
       const peer = members[turn % Math.max(1, members.length)];
@@ -195,7 +196,7 @@ export class Consortium {
         if (signal.aborted) return;
         logger.debug('no commit', { peer: peer?.name, code: codeOf(error) });
       }
-      await sleep(heard ? pause : AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(heard ? pause() : AGAIN_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 

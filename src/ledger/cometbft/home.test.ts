@@ -16,7 +16,9 @@ import { hex } from '../../bytes.ts';
 import { validatorAddress } from '../../light/validators.ts';
 import { consortiumOf, type EngineMember } from '../../registry/orderer.ts';
 import { fixtureKey, fixtureNetwork, type FixtureNode } from '../../testing/fixture.ts';
-import { openedReplica } from '../../testing/ledger-fixture.ts';
+import { changedPolicy } from '../../testing/governance.ts';
+import { decided, openedReplica, transactionOf } from '../../testing/ledger-fixture.ts';
+import { emptyEvery } from './member-home.ts';
 import { checkVersion, findBinary } from './binary.ts';
 import { startOfChain } from './chain-start.ts';
 import { addressOf, genesisText, hasBlocks, prepareHome } from './home.ts';
@@ -54,6 +56,16 @@ test('every member derives the same genesis, with the hash of the ledger before 
   assert.equal(genesis.validators.length, 4);
   assert.equal(genesis.validators[0].address, hex(addressOf(member.key)).toUpperCase());
   assert.deepEqual(addressOf(member.key), validatorAddress(member.key));
+});
+
+test('whatever a policy says, the engine can read how often it makes empty blocks', () => {
+  const { replica } = openedReplica(network);
+  assert.equal(emptyEvery(replica), Math.floor(network.genesis.policy.maxHold / 4));
+  const times = { maxAge: 2 ** 52, maxHold: 2 ** 51 };
+  const change = changedPolicy(network.root, times, network.operators);
+  decided(replica, [[transactionOf(change.statement)]]);
+  // A Go duration holds 2^63 nanoseconds; with a longer one no member could begin any more.
+  assert.equal(emptyEvery(replica), 86_400);
 });
 
 test('the engine is closed to everybody but the members', () => {

@@ -43,9 +43,12 @@ export interface CometLedgerOptions {
   readonly backoffMs?: number | undefined;
 }
 
-/** Seconds between empty blocks: T11's time, maxHold, holds four of them. */
+const MAX_EMPTY = 86_400;
+
+/** Seconds between empty blocks: T11's time, maxHold, holds four of them; a day at most, which the engine can count. */
 export function emptyEvery(replica: Replica): number {
-  return Math.max(1, Math.floor(policyInForce(replica.view()).policy.maxHold / 4));
+  const quarter = Math.floor(policyInForce(replica.view()).policy.maxHold / 4);
+  return Math.min(MAX_EMPTY, Math.max(1, quarter));
 }
 
 // A commit may do without one validator's vote: the newest few together do not.
