@@ -1,10 +1,12 @@
 /** Sealing of batches by HPKE (RFC 9180), base mode: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM. */
 import { Aes128Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
+import { checkPublicKey } from '#crypto';
 import { concat, utf8 } from '../bytes.ts';
 import type { PrivateKey, PublicKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
 
-const SUITE = new CipherSuite({
+/** Both sides of every batch. */
+export const SUITE = new CipherSuite({
   kem: new DhkemP256HkdfSha256(),
   kdf: new HkdfSha256(),
   aead: new Aes128Gcm(),
@@ -25,6 +27,7 @@ export async function sealBatch(
   plain: Uint8Array,
 ): Promise<Uint8Array> {
   check(key.curve === 'P-256', 'CRYPTO_KEY_INVALID', 'batches are sealed to P-256 keys');
+  checkPublicKey(key);
   const point = exact(concat(Uint8Array.of(4), key.bytes));
   const recipientPublicKey = await SUITE.kem.importKey('raw', point, true);
   const sender = { recipientPublicKey, info: infoOf(about) };

@@ -10,6 +10,8 @@ import {
 } from '../../src/api/report-request.ts';
 import { equal, hex } from '../../src/bytes.ts';
 import { encode } from '../../src/cbor/encode.ts';
+import { KID } from '../../src/cose/claims.ts';
+import { createSign1, decodeSign1 } from '../../src/cose/sign1.ts';
 import { verifyInclusion } from '../../src/log/merkle.ts';
 import { checkLeaves, MIN_LEAVES, paddedLeaves, rootOfLeaves } from '../../src/log/padded-tree.ts';
 import { reportBatchStatement } from '../../src/registry/rules/report-batch.ts';
@@ -176,6 +178,11 @@ suite('T25 records that do not hold', () => {
   test('signed by another, for another offer, release or network', () => {
     assert.equal(checkRecord(networkId, record('a')).counter, 1);
     invalid(record('a', { deviceKey: deviceKey('b').publicKey }));
+    const { header, payload } = decodeSign1(signedReport('a'), { maxBytes: 4096 });
+    const renamed = new Map([...header, [KID, OTHER]]);
+    const key = deviceKey('a');
+    const report = createSign1({ header: renamed, payload: payload ?? OTHER, key });
+    invalid(record('a', { report }));
     invalid(record('a', { nonce: nonceOf('b') }));
     invalid(record('a', { release: OTHER }));
     invalid(record('a', { report: signedReport('a', { network: OTHER }) }));
