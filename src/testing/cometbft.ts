@@ -151,24 +151,29 @@ export class CometNode {
 
   async start(ledger: Partial<CometLedgerOptions> = {}): Promise<void> {
     const database = openDatabase(this.databasePath);
-    const replica = openReplica(database, this.#network.genesis);
-    this.#running = {
-      database,
-      replica,
-      ledger: await createCometLedger({
+    try {
+      const replica = openReplica(database, this.#network.genesis);
+      this.#running = {
+        database,
         replica,
-        member: this.member,
-        consensusKey: this.#node.consensus,
-        nodeKey: this.#node.p2p,
-        home: this.home,
-        binary: this.#options.binary,
-        clock: () => Math.floor(Date.now() / 1000),
-        logger: SILENT,
-        againMs: 500,
-        ...this.#options.ledger,
-        ...ledger,
-      }),
-    };
+        ledger: await createCometLedger({
+          replica,
+          member: this.member,
+          consensusKey: this.#node.consensus,
+          nodeKey: this.#node.p2p,
+          home: this.home,
+          binary: this.#options.binary,
+          clock: () => Math.floor(Date.now() / 1000),
+          logger: SILENT,
+          againMs: 500,
+          ...this.#options.ledger,
+          ...ledger,
+        }),
+      };
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {

@@ -188,6 +188,7 @@ describe('one validator', { concurrency: false }, () => {
 
   test('without the record of what it signed a validator does not begin', async (t) => {
     if (!(await requireComet(t)) || !comet) return;
+    await registered('before the loss');
     await until(
       () => node.replica.certified().height === node.replica.head().height,
       'certificates',
