@@ -60,6 +60,7 @@ const PASSING: readonly Code[] = [
   'NET_TIMEOUT',
   'NET_TOO_LARGE',
   'NET_UNREACHABLE',
+  'NODE_BEHIND',
   'NODE_HALTED',
   'NODE_NO_QUORUM',
   'NODE_ORDERER_UNREACHABLE',
@@ -75,6 +76,7 @@ const AWAY: readonly Code[] = [
   'LEDGER_UNORDERED',
   'NET_TIMEOUT',
   'NET_UNREACHABLE',
+  'NODE_BEHIND',
   'NODE_ORDERER_UNREACHABLE',
 ];
 const AWAY_MS = 60_000;

@@ -146,6 +146,7 @@ export const SERVICE_CODES = {
   NODE_NO_COMMIT: 'no commit of a consortium engine is known here',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",
   NODE_HEAD_FORK: 'a cosigned head that this node derived otherwise: somebody lies',
+  NODE_BEHIND: 'this node has not caught up with the ledger yet: ask another, or later',
   NODE_BACKUP_EXISTS: 'the folder for a backup is there already',
   NODE_BACKUP_INVALID: 'not a finished backup of this node',
   NODE_RESTORE_OCCUPIED: 'a backup is restored into a new data folder only',

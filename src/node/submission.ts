@@ -74,16 +74,21 @@ export function parseGroup(body: Uint8Array): readonly Transaction[] {
 }
 
 // Nothing that is refused here travels further. Our state may lag behind the orderer's by a block, and by more after a
-// start: a refusal counts only once the next block is here, or none came and nobody is known to be further.
+// start: a refusal counts only once the next block is here, or none came and nobody is known to be further. What is
+// refused on a state that k operators are beyond is not for this node to refuse.
 async function checkAcceptable(
   { replica, heads, clock }: SubmissionParts,
   group: readonly Transaction[],
 ): Promise<void> {
   const deadline = performance.now() + CATCH_UP_MS;
+  let known = 0;
   for (let waited = false; ; waited = true) {
+    known ||= heads.claimed();
     const refused = refusal(replica, group, clock());
     if (!refused) return;
-    if (waited && (!isBehind(replica, heads) || performance.now() > deadline)) throw refused;
+    const late = performance.now() > deadline;
+    check(!late || replica.head().size >= known, 'NODE_BEHIND');
+    if (waited && (late || !isBehind(replica, heads))) throw refused;
     await nextHead(replica, 300);
   }
 }

@@ -9,6 +9,10 @@ export interface Readiness {
   stop(): void;
 }
 
+interface Peer {
+  readonly peer_state?: { readonly round_state?: unknown };
+}
+
 const POLL_MS = 100;
 
 /** `onReady` is called once after each start. */
@@ -20,7 +24,10 @@ export function readiness(rpc: EngineRpc, onReady: () => void): Readiness {
       const answer = await rpc.call('status').catch(() => undefined);
       if (signal.aborted) return;
       const { sync_info: sync } = (answer ?? {}) as { sync_info?: { catching_up?: unknown } };
-      if (sync?.catching_up === false) {
+      // It may stop fetching blocks at its first height, before a peer has told it of more (v0.39.4, v0.38.26), and
+      // goes on block by block as a voter that came late.
+      if (sync?.catching_up === false && (await isLevel(rpc))) {
+        if (signal.aborted) return;
         ready = true;
         return onReady();
       }
@@ -40,4 +47,23 @@ export function readiness(rpc: EngineRpc, onReady: () => void): Readiness {
     },
     stop,
   };
+}
+
+// Whether it votes on the block that most of its peers vote on, or the one before: what a single peer claims says nothing.
+async function isLevel(rpc: EngineRpc): Promise<boolean> {
+  const answer = await rpc.call('dump_consensus_state').catch(() => undefined);
+  const { round_state: own, peers } = (answer ?? {}) as { round_state?: unknown; peers?: unknown };
+  const connected: readonly unknown[] = Array.isArray(peers) ? peers : [];
+  const heights = connected
+    .map((peer) => heightIn((peer as Peer | null)?.peer_state?.round_state))
+    .filter((height) => height > 0)
+    .toSorted((a, b) => b - a);
+  if (heights.length === 0) return connected.length === 0;
+  return heightIn(own) + 1 >= (heights[Math.floor(heights.length / 2)] ?? 0);
+}
+
+/** 0: none. */
+function heightIn(state: unknown): number {
+  const { height } = (state ?? {}) as { height?: unknown };
+  return Number(typeof height === 'string' || typeof height === 'number' ? height : 0) || 0;
 }
