@@ -157,9 +157,9 @@ export class CosignerRecord {
    */
   answer(hash: Uint8Array, time: number): ChallengeAnswer {
     const { key, name, replica } = this.#options;
-    check(this.#allowed, 'COSIGNER_UNCONFIRMED');
-    check(replica.halted() === undefined, 'LEDGER_HALTED');
     const { size, root } = this.#last;
+    check(this.#allowed, 'COSIGNER_UNCONFIRMED', 'no challenge is answered before it may sign');
+    check(!replica.halted(), 'LEDGER_HALTED');
     check(size > 0, 'COSIGNER_UNSIGNED');
     return signChallenge(key, name, { origin: replica.origin, size, root, hash }, time);
   }

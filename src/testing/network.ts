@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { encodeKey } from '../cose/key.ts';
 import type { Clock } from '../clock.ts';
 import { openDevice, provisionDevice, type Device, type DeviceOptions } from '../device/device.ts';
-import type { StaleInstall } from '../device/provision.ts';
+import type { OwnClock, StaleInstall } from '../device/provision.ts';
 import type { SlotLayout } from '../device/slot-state.ts';
 import type { Fields, Logger } from '../logger.ts';
 import { createClient, type Client } from '../net/client.ts';
@@ -197,6 +197,7 @@ export class TestNetwork implements AsyncDisposable {
     lines: readonly { readonly line: Line; readonly anchor: Parameters<typeof encodeKey>[0] }[],
     staleInstall: StaleInstall = 'consent',
     slots: SlotLayout = 'ab',
+    clock: OwnClock = 'own',
   ): TestDevice {
     const folder = join(this.folder, `device-${++this.#devices}`);
     const [first] = lines;
@@ -211,6 +212,7 @@ export class TestNetwork implements AsyncDisposable {
       floor: this.clock(),
       staleInstall,
       slots,
+      clock,
     });
     return {
       folder,

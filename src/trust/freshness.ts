@@ -52,8 +52,10 @@ export function judgeChallenge(
 ): Age | undefined {
   const time = newestFirst(answered)[policy.quorum - 1];
   if (time === undefined) return undefined;
-  if (proven.policyAhead) return { freshness: { kind: 'stale', reason: 'policy' }, time };
-  return { freshness: { kind: 'fresh', clock: 'nonce' }, time };
+  const freshness: Freshness = proven.policyAhead
+    ? { kind: 'stale', reason: 'policy' }
+    : { kind: 'fresh', clock: 'nonce' };
+  return { freshness, time };
 }
 
 function newestFirst(witnesses: readonly Witness[]): readonly number[] {

@@ -1,4 +1,5 @@
 import { BATCH_MUTATIONS } from './batch-mutations.ts';
+import { CHALLENGE_MUTATIONS } from './challenge-mutations.ts';
 import { CONSENSUS_MUTATIONS } from './consensus-mutations.ts';
 import { CRASH_MUTATIONS } from './crash-mutations.ts';
 import { DEMO_MUTATIONS } from './demo-mutations.ts';
@@ -48,6 +49,7 @@ function edits(
 export const MUTATIONS: readonly Mutation[] = [
   ...BATCH_MUTATIONS,
   ...TIME_MUTATIONS,
+  ...CHALLENGE_MUTATIONS,
   ...KEY_MUTATIONS,
   ...GATEWAY_DEVICE_MUTATIONS,
   ...GATEWAY_EDGE_MUTATIONS,

@@ -1,4 +1,6 @@
 /** A whole device over simulated storage, and nodes that answer it as a test says. */
+import { randomBytes } from 'node:crypto';
+import type { ChallengeReply } from '../../src/api/challenge.ts';
 import { concat, hex, utf8 } from '../../src/bytes.ts';
 import { Agent, type AgentEvent, type PollResult } from '../../src/device/agent.ts';
 import { startBootloader, type Bootloader } from '../../src/device/bootloader.ts';
@@ -28,6 +30,8 @@ export interface SampleAnswers {
   readonly latest: (line: Line) => Uint8Array;
   /** policy.change statements from a version on; none unless given. */
   readonly policies?: (from: number) => readonly Uint8Array[];
+  /** Answers to a challenge; it can't be asked unless given. */
+  readonly challenge?: (hash: Uint8Array) => ChallengeReply;
   readonly release: (digest: Uint8Array) => Uint8Array;
   readonly image: (sha256: Uint8Array) => Uint8Array;
 }
@@ -50,8 +54,13 @@ export class SampleDevice {
   readonly #provisioning: Provisioning;
   readonly root: PinnedRoot;
   #clock = NOW;
+  key = sampleKey('device');
   /** Whose clock that is. */
   clockName: ClockName = 'own clock';
+  /** Milliseconds of the clock that never jumps; pauses move it. */
+  steady = 0;
+  /** Whether who is challenged brings the answers of many. */
+  relayed = true;
   /** Of the owner, to the next rounds. */
   consent = false;
   retry = false;
@@ -125,7 +134,24 @@ export class SampleDevice {
       bootloader: this.bootloader,
       root: this.root,
       nodes: () => nodes.map((answers, i) => access(`node/${i}`, answers, this.reports)),
-      key: sampleKey('device'),
+      challenges: {
+        challenged: () =>
+          nodes.flatMap(({ challenge, ...rest }, i) =>
+            challenge
+              ? [
+                  {
+                    ...access(`node/${i}`, rest, this.reports),
+                    challenge: async (hash: Uint8Array) => challenge(hash),
+                  },
+                ]
+              : [],
+          ),
+        relayed: this.relayed,
+        random: (length) => new Uint8Array(randomBytes(length)),
+        pause: async (ms) => void (this.steady += ms),
+        steady: () => this.steady,
+      },
+      key: this.key,
       clock: () => this.#clock,
       clockName: () => this.clockName,
       consent: this.consent,
