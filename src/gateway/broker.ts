@@ -139,7 +139,7 @@ export class EmbeddedBroker implements Downlink {
     this.#server.once('error', reject);
     this.#server.listen(port, host, resolve);
     await promise.catch((cause: unknown) =>
-      fail('NET_LISTEN_FAILED', undefined, { host, port }, cause),
+      fail('NET_LISTEN_FAILED', `can not listen on ${host}:${port}`, { host, port }, cause),
     );
     this.#server.off('error', reject).on('error', () => {});
   }

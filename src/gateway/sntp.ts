@@ -62,7 +62,7 @@ async function bound(socket: Socket, host: string, port: number): Promise<void> 
   socket.once('error', reject).bind(port, host, resolve);
   await promise.catch((cause: unknown) => {
     socket.close();
-    return fail('NET_LISTEN_FAILED', undefined, { host, port }, cause);
+    return fail('NET_LISTEN_FAILED', `can not listen on ${host}:${port}`, { host, port }, cause);
   });
   socket.off('error', reject);
 }

@@ -136,7 +136,8 @@ export function createServer(options: ServerOptions): Server {
       try {
         await app.listen({ host: options.host, port: options.port });
       } catch (cause) {
-        fail('NET_LISTEN_FAILED', undefined, { host: options.host, port: options.port }, cause);
+        const { host, port } = options;
+        fail('NET_LISTEN_FAILED', `can not listen on ${host}:${port}`, { host, port }, cause);
       }
       return (app.server.address() as AddressInfo).port;
     },
