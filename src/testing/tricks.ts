@@ -38,6 +38,12 @@ export const forgedImage: Trick = async (asked, forward) => {
   return { ...answer, body };
 };
 
+/** Whoever challenges the nodes through this one hears nothing of them (T14). */
+export const challengesWithheld: Trick = async (asked, forward) => {
+  if (!asked.path.startsWith('/v1/challenges')) return forward();
+  return { status: 503, headers: {}, body: new Uint8Array() };
+};
+
 /** A `latest` answer that was true once, or is true for another line. */
 export function latestInstead(recorded: Uint8Array): Trick {
   return async (asked, forward) => {

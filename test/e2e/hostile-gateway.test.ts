@@ -25,7 +25,7 @@ import { honest, startAttacker, type Attacker } from '../../src/testing/attacker
 import { startTestNetwork, type TestDevice, type TestNetwork } from '../../src/testing/network.ts';
 import { testAuthor, type TestAuthor, type TestRelease } from '../../src/testing/network-author.ts';
 import { startRogueBroker, type RogueBroker } from '../../src/testing/rogue-broker.ts';
-import { forgedImage, latestInstead } from '../../src/testing/tricks.ts';
+import { challengesWithheld, forgedImage, latestInstead } from '../../src/testing/tricks.ts';
 
 type Attempt = Extract<OfferEvent, { readonly type: 'attempt' }>;
 
@@ -216,6 +216,7 @@ suite('a hostile gateway', () => {
   test('a wrong clock: whoever lost its own is told no old head is fresh, and no floor falls', async () => {
     const { floor } = running.device.state.state;
     own = -network.clock();
+    https.play(challengesWithheld);
     // A week back: what was said then would be fresh, and lies below the floor.
     mqtt.publish(
       topic(enrolment.device, 'time'),
@@ -227,6 +228,7 @@ suite('a hostile gateway', () => {
     assert.deepEqual([answer.state, answer.detail], ['postponed', 'DEVICE_CONSENT_NEEDED']);
     assert.deepEqual([runs(), running.device.state.state.floor], ['2.0.0', floor]);
     own = 0;
+    https.play(honest);
   });
 
   test('what it kept is there after a new start, and an honest gateway is followed', async () => {
