@@ -31,7 +31,7 @@ const REPORTS = all({
         made: WHOLE,
         state: { type: 'string', enum: ['waiting', 'handed over', 'on the ledger'] },
         erased: { type: 'boolean' },
-        entry: { type: ['integer', 'null'] },
+        entry: { anyOf: [WHOLE, { type: 'null' }] },
         from: WHOLE,
         until: WHOLE,
         count: WHOLE,

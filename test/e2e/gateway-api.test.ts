@@ -107,6 +107,9 @@ suite("the owner's API and its document", () => {
       { operation: 'POST /v1/lines/agree', body: { line } },
       { operation: 'GET /v1/events', path: '/v1/events?after=1' },
       { operation: 'POST /v1/enrolment-codes', body: { model: 'lamp' } },
+      { operation: 'GET /v1/report-batches' },
+      { operation: 'POST /v1/report-batches/flush' },
+      { operation: 'POST /v1/report-batches/erase', body: { device } },
       { operation: 'POST /v1/snapshot' },
       { operation: 'GET /metrics' },
       { operation: 'GET /openapi.json' },
@@ -132,6 +135,7 @@ suite("the owner's API and its document", () => {
 
   test('every refusal that it names is one that comes', async () => {
     const nobody = '00'.repeat(16);
+    const erase = 'POST /v1/report-batches/erase';
     const refused: readonly (readonly [status: number, code: string, call: Call])[] = [
       [
         404,
@@ -193,6 +197,10 @@ suite("the owner's API and its document", () => {
       [404, 'LINE_UNKNOWN', { operation: 'POST /v1/lines/agree', body: { line: 'none' } }],
       [400, 'API_QUERY_INVALID', { operation: 'GET /v1/events', path: '/v1/events?after=x' }],
       [400, 'API_QUERY_INVALID', { operation: 'POST /v1/enrolment-codes', body: { model: 7 } }],
+      [400, 'API_QUERY_INVALID', { operation: erase }],
+      [400, 'BYTES_MALFORMED', { operation: erase, body: { root: 'x' } }],
+      [404, 'BATCH_UNKNOWN', { operation: erase, body: { root: nobody + nobody } }],
+      [404, 'GATEWAY_DEVICE_UNKNOWN', { operation: erase, body: { device: nobody } }],
     ];
     for (const [status, code, call] of refused) await assertRefused(answer(call), status, code);
     const twice: readonly PromiseSettledResult<unknown>[] = await Promise.allSettled(

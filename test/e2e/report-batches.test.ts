@@ -4,6 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { REPORT_OPERATIONS } from '../../src/api/gateway-report-operations.ts';
+import type { Schema } from '../../src/api/gateway-schemas.ts';
 import { createReportKey, openReportKey } from '../../src/author/report-key.ts';
 import { readReports, type AuthorReports } from '../../src/author/reports.ts';
 import { openNetwork } from '../../src/author/network.ts';
@@ -39,6 +41,10 @@ async function eventually<T>(what: string, look: () => Promise<T | undefined>): 
     assert.ok(performance.now() < end, what);
     await sleep(100);
   }
+}
+
+function propertiesOf(schema: Schema | undefined): Readonly<Record<string, Schema>> {
+  return (schema?.['properties'] ?? {}) as Readonly<Record<string, Schema>>;
 }
 
 suite('reports reach their author', () => {
@@ -120,6 +126,10 @@ suite('reports reach their author', () => {
     assert.equal(found.batches[0]?.count, 1);
     assert.deepEqual(found.releases[0]?.results, { ok: 1 });
     assert.equal(found.releases[0]?.release, digest);
+    // What the document says of a batch is what comes.
+    const { batches } = propertiesOf(REPORT_OPERATIONS[0]?.gives);
+    const batch = propertiesOf((batches as { readonly items?: Schema } | undefined)?.items);
+    assert.deepEqual(Object.keys(found.batches[0] ?? {}).toSorted(), Object.keys(batch).toSorted());
   });
 
   test('the author reads what came of its release', async () => {
