@@ -146,6 +146,7 @@ class Deck {
       ({ kind, cuts }) => (partitions || !cuts) && (!kinds || kinds.includes(kind)),
     );
     this.#random = random;
+    if (this.#faults.length === 0) throw new Error('none of these faults can be made here');
   }
 
   draw(): Fault {
