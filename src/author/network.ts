@@ -123,7 +123,8 @@ export async function askUntil<T>(
       } catch (error) {
         if (!isPassing(error)) throw error;
         if (AWAY.includes(error.code)) until.set(node.name, performance.now() + AWAY_MS);
-        last = error;
+        // What a node answered says more than that another is away.
+        if (!last || AWAY.includes(last.code) || !AWAY.includes(error.code)) last = error;
       }
     }
     if (performance.now() >= end) {

@@ -142,6 +142,7 @@ export const SERVICE_CODES = {
   GATEWAY_REPORT_REPLAYED:
     'a report that was counted already, or whose counter is not above the last one of its device',
   // node
+  NODE_NETWORK_EXISTS: 'a network is in this folder already: it stays as it is',
   NODE_NO_QUORUM: 'no head with the cosignatures of k operators is known here yet',
   NODE_NO_COMMIT: 'no commit of a consortium engine is known here',
   NODE_PEER_UNKNOWN: "the caller is not one of the network's nodes",

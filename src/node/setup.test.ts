@@ -39,7 +39,7 @@ test('a network is never made over another', async (t) => {
   const plan = parsePlan(readFileSync(members, 'utf8'));
   const { genesis, rootFile } = await createNetwork(plan, folder, 1_000_000);
   const root = readFileSync(rootFile);
-  await assert.rejects(createNetwork(plan, folder, 1_000_000), { code: 'EEXIST' });
+  await assert.rejects(createNetwork(plan, folder, 1_000_000), { code: 'NODE_NETWORK_EXISTS' });
   assert.deepEqual(readFileSync(rootFile), root);
   for (const path of ['genesis.cbor', 'acme/one/genesis.cbor'])
     assert.deepEqual(new Uint8Array(readFileSync(join(folder, path))), genesis.bytes);

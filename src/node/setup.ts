@@ -6,6 +6,7 @@ import { privateKey } from '#crypto';
 import { hex } from '../bytes.ts';
 import { encodeKey, encodePrivateKey } from '../cose/key.ts';
 import type { PrivateKey } from '../crypto/key.ts';
+import { fail } from '../errors.ts';
 import { createTlsIdentity, type TlsIdentity } from '../net/tls.ts';
 import { createGenesis, type Genesis } from '../registry/genesis.ts';
 import type { Mode, Operator, Policy, PolicyNode, Role } from '../registry/policy.ts';
@@ -77,7 +78,8 @@ export interface MadeNetwork {
 
 /**
  * Writes a network into `directory`: genesis.cbor, root.cbor, and OPERATOR/ with governance.key and NODE/ with
- * config.json and keys.json. `time` in POSIX seconds. Errors: POLICY_*; EEXIST when a network is there, which stays as it is.
+ * config.json and keys.json. `time` in POSIX seconds. Errors: POLICY_*; NODE_NETWORK_EXISTS, and what is there stays
+ * as it is.
  */
 export async function createNetwork(
   plan: NetworkPlan,
@@ -90,7 +92,7 @@ export async function createNetwork(
   const genesis = createGenesis(time, policyOf(plan, operators));
   mkdirSync(directory, { recursive: true });
   // First of all, and never over another: what a network begins with can't be made again.
-  writeFileSync(join(directory, 'genesis.cbor'), genesis.bytes, { flag: 'wx' });
+  begin(join(directory, 'genesis.cbor'), genesis.bytes);
   const rootFile = join(directory, 'root.cbor');
   writeFileSync(rootFile, createRoot(genesis.networkId, genesis.policy).bytes, { flag: 'wx' });
   const configs = new Map<string, string>();
@@ -112,6 +114,15 @@ export async function createOperator(
   const made = await makeOperator(planned);
   const configs = new Map(writeOperator(made, directory, genesis));
   return { operator: policyOperator(made), configs };
+}
+
+function begin(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes, { flag: 'wx' });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    fail('NODE_NETWORK_EXISTS', undefined, { path }, cause);
+  }
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
