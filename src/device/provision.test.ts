@@ -97,3 +97,10 @@ suite('T29 a device without one of its anchors does not start', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => refused(() => parseProvisioning(bytes))));
   });
 });
+
+test('T14 a device is made with a clock, or says that it has none', () => {
+  assert.equal(parseProvisioning(file).clock, undefined);
+  for (const clock of ['own', 'none']) assert.equal(parseWith({ clock }).clock, clock);
+  for (const clock of ['gateway', '', null, 0])
+    assert.throws(() => parseWith({ clock }), { code: 'DEVICE_PROVISIONING_INVALID' });
+});
