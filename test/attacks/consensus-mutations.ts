@@ -92,10 +92,6 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutations('T31', DECISION, LEDGER, [
-    [
-      '(seen.index === index && isSame(ledger.statement(index), transaction))',
-      'seen.index === index',
-    ],
     ['next.time === Math.max(before.time, time)', 'true'],
     ["check(at === before.size || at === end, 'LEDGER_REPLAY',", "check(true, 'LEDGER_REPLAY',"],
   ]),
@@ -157,6 +153,10 @@ export const CONSENSUS_MUTATIONS: readonly Mutation[] = [
     ["Number(newest['height']) > Number(own['height']) &&", ''],
   ]),
   ...mutations('T31', 'src/ledger/decision.ts', 'test/attacks/T31-repeat.test.ts', [
+    [
+      '(seen.index === index && isSame(ledger.statement(index), transaction))',
+      'seen.index === index',
+    ],
     ['!equal(stored.entry, statement.entry)', 'false'],
     ['equal(stored.attachment, attachment)', 'true'],
   ]),
