@@ -6,6 +6,7 @@ import { createServer } from '../net/server.ts';
 import { openEdge, silent, type Edge } from '../testing/gateway-edge.ts';
 import { apiRoutes, type ApiParts } from './api-routes.ts';
 import { metricRoutes, type MetricParts } from './metric-routes.ts';
+import { reportRoutes, type ReportRouteParts } from './report-routes.ts';
 
 let edge: Edge;
 before(async () => (edge = await openEdge()));
@@ -22,6 +23,7 @@ test('the document describes every route of the owner, its parameters, and no ot
   // Routes are only made here, and none is asked.
   apiRoutes(server.app, { token: 'no token of anybody' } as ApiParts);
   metricRoutes(server.app, {} as MetricParts);
+  reportRoutes(server.app, {} as ReportRouteParts);
   const { paths } = gatewayOpenapi() as {
     readonly paths: Record<string, Record<string, { readonly parameters: readonly Parameter[] }>>;
   };

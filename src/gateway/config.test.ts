@@ -76,6 +76,7 @@ test('everything that there is', () => {
       track: 'beta',
       urls: ['https://author.example/images/'],
       urlsCa: 'vendor.pem',
+      reportKey: hex(encodeKey(fixtureKey('reports', 'P-256').publicKey)),
     }),
     groups: { cellar: { window: [22, 4], pin: '7' } },
     vendors: [{ name: 'Acme', ca: 'vendor.pem' }],
@@ -86,6 +87,7 @@ test('everything that there is', () => {
   const [followed] = config.networks[0]?.lines ?? [];
   assert.deepEqual(followed?.urls, ['https://author.example/images']);
   assert.match(followed?.urlsCa ?? '', /BEGIN CERTIFICATE/);
+  assert.deepEqual(followed?.reportKey, fixtureKey('reports', 'P-256').publicKey);
   assert.deepEqual(config.groups.get('cellar'), { ...DEFAULT_POLICY, window: [22, 4], pin: '7' });
   assert.equal(config.vendors[0]?.name, 'Acme');
   assert.deepEqual(config.sntp, { listen: LISTEN, clock: 'local' });
@@ -111,6 +113,9 @@ test('a wrong configuration says what is wrong', async () => {
   refused({ wifi: { ssid: 'home' } }, /passphrase/);
   refused({ vendors: [{ name: 'Acme', ca: 'gateway.json' }] }, /certificate/);
   refused(line({ anchor: 'aabb' }), /anchor/);
+  const other = hex(encodeKey(fixtureKey('reports', 'Ed25519').publicKey));
+  refused(line({ reportKey: other }), /"reportKey" is a P-256 key/);
+  refused({ reportPeriod: 59 }, /"reportPeriod"/);
   refused(line({ vendor: 'Acme' }), /UUID/);
   refused(line({ for: [] }), /"for"/);
   refused(line({ track: 'UPPER CASE!' }), /line/);

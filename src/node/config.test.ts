@@ -81,6 +81,7 @@ suite('refused with NODE_CONFIG', () => {
     ['a request log', { ...LEAST, requestLog: 'some' }],
     ['metrics', { ...LEAST, metrics: 'nobody' }],
     ['replicate', { ...LEAST, replicate: 'most' }],
+    ['a time to gather', { ...LEAST, reportGather: -1 }],
     ['a record that goes with the data', { ...LEAST, record: 'data/record' }],
     ['data and record in one', { ...LEAST, record: 'x/../data' }],
     ['an engine that goes with the data', { ...LEAST, engine: { home: './data/engine' } }],

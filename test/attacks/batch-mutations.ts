@@ -8,6 +8,9 @@ const NODE = 'src/node/report-batches.test.ts';
 const KEPT = 'src/gateway/report-keeping.test.ts';
 
 export const BATCH_MUTATIONS: readonly Mutation[] = [
+  ...mutations('T25', 'src/gateway/config-lines.ts', 'src/gateway/config.test.ts', [
+    ["key.curve === 'P-256'", 'true'],
+  ]),
   ...mutations('T25', 'src/registry/rules/report-batch.ts', RULE, [
     ["check(statement.subject === statement.network, 'STATEMENT_SUBJECT');", ''],
     ['parsePayload(statement, [1], (get)', 'parsePayload(statement, [1, 2], (get)'],
