@@ -142,3 +142,14 @@ test('a device that is erased is gone from every batch, before and after it was 
   const { batches } = await work.list();
   assert.deepEqual([batches[0]?.erased, batches.length], [true, 1]);
 });
+
+test('the newest batches are kept, and the oldest go', () => {
+  const few = new ReportRecords(database, 2);
+  const bytes = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+  for (const made of [1, 2, 3])
+    few.saveBatch({ network, author: owner, root: bytes(made), made, own: null, sealed: null }, []);
+  assert.deepEqual(
+    few.batches().map(({ made }) => made),
+    [3, 2],
+  );
+});

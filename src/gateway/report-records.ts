@@ -26,6 +26,8 @@ export interface StoredBatch extends RecordOwner {
   readonly proof: Uint8Array | null;
 }
 
+const MAX_BATCHES = 2_000;
+
 interface Waiting {
   readonly id: number;
   readonly taken: number;
@@ -34,9 +36,12 @@ interface Waiting {
 
 export class ReportRecords {
   readonly #database: Database;
+  readonly #keep: number;
 
-  constructor(database: Database) {
+  /** `keep`: so many batches at most, the newest. */
+  constructor(database: Database, keep = MAX_BATCHES) {
     this.#database = database;
+    this.#keep = keep;
   }
 
   /** The owner's own key, made at the first call. It lies in the database, and so in backups. */
@@ -100,6 +105,12 @@ export class ReportRecords {
         )
         .run(root, network, author, made, own, sealed);
       for (const { id } of records) done.run(id);
+      this.#database
+        .prepare(
+          `DELETE FROM report_batch WHERE root IN
+             (SELECT root FROM report_batch ORDER BY made DESC, root LIMIT -1 OFFSET ?)`,
+        )
+        .run(this.#keep);
     });
   }
 
