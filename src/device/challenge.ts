@@ -2,6 +2,7 @@
  * A device's challenge (T14, docs/spec/challenge.md): it asks k operators with a nonce of its own what head they signed last,
  * and somebody for the proof of that very head. One nonce serves until the two fit, or until it is given up.
  */
+import { MAX_ANSWERS } from '../api/challenge.ts';
 import { hex } from '../bytes.ts';
 import { challengeHash, NONCE_BYTES, type ChallengeAnswer } from '../log/challenge.ts';
 import type { Random } from '../random.ts';
@@ -76,7 +77,11 @@ export async function challenge(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (attempt > 0) await pause(PAUSE_MS * attempt);
     const asked = chosen(operators, attempt, attempt === 0 ? needed + 1 : operators.length);
-    const { answered, proofs } = await ask(parts, asked, hash, kept);
+    const { answered, proofs } = await ask(parts, asked, {
+      hash,
+      kept,
+      most: way.relayed ? MAX_ANSWERS : 1,
+    });
     if (answered < needed && attempt > 0 && ++few > 1) return undefined;
     const question = { hash, answers: [...kept.values()] };
     const others = parts
@@ -132,8 +137,16 @@ function chosen(
 async function ask(
   { about, onFailure }: ChallengeParts,
   asked: readonly Challenged[],
-  hash: Uint8Array,
-  kept: Map<string, ChallengeAnswer>,
+  {
+    hash,
+    kept,
+    most,
+  }: {
+    readonly hash: Uint8Array;
+    readonly kept: Map<string, ChallengeAnswer>;
+    /** Answers that one of them may give. */
+    readonly most: number;
+  },
 ): Promise<{
   readonly answered: number;
   readonly proofs: readonly { readonly node: NodeAccess; readonly proof: Uint8Array }[];
@@ -145,7 +158,7 @@ async function ask(
       try {
         const reply = await node.challenge(hash, about());
         answered += 1;
-        for (const answer of reply.answers) {
+        for (const answer of reply.answers.slice(0, most)) {
           const name = `${hex(answer.keyId)} ${answer.size} ${hex(answer.root)} ${hex(answer.signature)}`;
           if (kept.size < MAX_KEPT) kept.set(name, answer);
         }
