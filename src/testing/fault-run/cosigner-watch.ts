@@ -37,6 +37,11 @@ export class CosignerWatch {
     this.#dishonest.add(name);
   }
 
+  /** The first one of which nothing is expected. */
+  get excused(): string | undefined {
+    return this.#dishonest.values().next().value;
+  }
+
   /** Its clock jumps: the times in its signatures say nothing of their order. */
   clockMoved(name: string): void {
     this.#otherClock.add(name);

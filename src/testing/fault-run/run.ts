@@ -79,6 +79,7 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
     cosigners,
     violations,
     signal,
+    logSize: () => observer.replica.head().size,
     random,
     say: (line) => say(`    ${line}`),
   };
