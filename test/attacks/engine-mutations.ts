@@ -74,7 +74,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ['if (isNew) replaceDurably', 'if (state) replaceDurably'],
     ["if (isNew) check(!hasVoted(), 'ENGINE_STATE_LOST', undefined, { state });", ''],
   ]),
-  ...mutations('T31', `${FOLDER}/member-home.ts`, `${FOLDER}/one-validator.test.ts`, [
+  ...mutations('T31', `${FOLDER}/member-home.ts`, `${FOLDER}/member-home.test.ts`, [
     ["vote.kind !== 'absent' && equal(vote.address, address)", 'false'],
   ]),
   ...mutations('T31', `${FOLDER}/engine-config.ts`, HOME, [

@@ -54,7 +54,8 @@ export function emptyEvery(replica: Replica): number {
 // A commit may do without one validator's vote: the newest few together do not.
 const LOOK_BACK = 256;
 
-function hasVoted(replica: Replica, address: Uint8Array): boolean {
+/** Whether one of the newest certificates here has a vote of the key with this address (20 bytes). */
+export function hasVoted(replica: Replica, address: Uint8Array): boolean {
   const { height } = replica.certified();
   for (let back = 0; back < LOOK_BACK && back < height; back++) {
     const certificate = replica.certificate(height - back);
