@@ -42,6 +42,8 @@ test('rows change only in transactions, whose commit is a fault point', () => {
   const changes = /\b(?:INSERT|UPDATE|DELETE FROM|REPLACE INTO)\b/;
   for (const { path, text } of sources.filter(({ path }) => path.startsWith('src/node/')))
     if (changes.test(text)) assert.match(text, /\btransaction\(/, `${path} changes rows`);
-  const commits = sources.filter(({ text }) => /exec\([^)]*\bCOMMIT\b/.test(text)).map(({ path }) => path);
+  const commits = sources
+    .filter(({ text }) => /exec\([^)]*\bCOMMIT\b/.test(text))
+    .map(({ path }) => path);
   assert.deepEqual(commits, ['src/database.ts']);
 });

@@ -161,9 +161,15 @@ export class Repository {
     const found: { name: string; size: number; at: number }[] = [];
     for (const name of await readdir(directory)) {
       if (!HASH.test(name.replace(PART, ''))) continue;
-      const { size, mtimeMs } = await stat(join(directory, name));
-      found.push({ name, size, at: name.endsWith(PART) ? 0 : mtimeMs });
+      // A part that is whole meanwhile has another name by now, and is counted among what runs.
+      const there = await stat(join(directory, name)).catch(absent);
+      if (there)
+        found.push({ name, size: there.size, at: name.endsWith(PART) ? 0 : there.mtimeMs });
     }
     return found.toSorted((a, b) => a.at - b.at);
   }
+}
+
+function absent(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
