@@ -2,7 +2,7 @@
 import { codeOf } from '../errors.ts';
 import { MAX_CHANGED_LINES, type Change } from '../api/changes.ts';
 import { lineText, parseLineText } from '../registry/line.ts';
-import { parseStatement, type Statement } from '../registry/statement.ts';
+import { parseStatement } from '../registry/statement.ts';
 import type { Heads } from './heads.ts';
 
 export interface ChangeSource {
@@ -64,7 +64,7 @@ export class Changes implements Disposable {
     const lines = new Set<string>();
     for (let index = from; index < to; index++) {
       const stored = this.#source.statement(index);
-      const about = stored ? lineOf(parseStatement(stored.bytes)) : undefined;
+      const about = stored ? lineOf(stored.bytes) : undefined;
       if (about === null) return null;
       if (about !== undefined) lines.add(about);
       if (lines.size > MAX_CHANGED_LINES) return null;
@@ -78,9 +78,10 @@ export class Changes implements Disposable {
 }
 
 /** Null: it may change any line; undefined: it changes none. */
-function lineOf({ kind, subject }: Statement): string | null | undefined {
-  if (kind === 'author.register') return undefined;
+function lineOf(bytes: Uint8Array): string | null | undefined {
   try {
+    const { kind, subject } = parseStatement(bytes);
+    if (kind === 'author.register') return undefined;
     // A line, or a line and one of its releases.
     return lineText(parseLineText(subject.split('#', 1)[0] ?? ''));
   } catch (error) {
