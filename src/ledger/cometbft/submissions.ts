@@ -42,7 +42,12 @@ interface Submitted {
   /** Milliseconds of the monotonic clock. */
   readonly since: number;
   urgent: boolean;
+  /** When it was refused first, on the same clock. */
+  refusedAt?: number;
 }
+
+// The part of the time between two attempts for which a refusal is doubted: half a second.
+const DOUBT = 1 / 4;
 
 // Room of its own for what may not be held back (T11).
 const URGENT_ROOM = { statements: 1024, bytes: 8 << 20 };
@@ -200,12 +205,22 @@ export class Submissions {
     return false;
   }
 
-  /** The rules refuse a transaction on the state that is here. */
+  /**
+   * The rules refuse a transaction on the state that is here. The refusal is told when it still stands a little later:
+   * what it builds upon may be on the disk of the member that its signer asked before, and not here yet.
+   */
   refused(id: string, error: FirmamentError): void {
     const submitted = this.#waiting.get(id);
     if (!submitted || !this.#options.isReady()) return;
-    this.#refuse(submitted, error);
-    this.#drop([id]);
+    const doubt = this.#options.againMs * DOUBT;
+    const now = performance.now();
+    if (submitted.refusedAt === undefined) {
+      submitted.refusedAt = now;
+      setTimeout(() => this.#send(submitted), doubt).unref();
+    } else if (now - submitted.refusedAt >= doubt) {
+      this.#refuse(submitted, error);
+      this.#drop([id]);
+    }
   }
 
   async #again(): Promise<void> {

@@ -131,6 +131,17 @@ export const ORDERING: readonly Property[] = [
     },
   },
   {
+    name: 'what one node acknowledged, any other builds upon at once',
+    async run(engine) {
+      for (let i = 0; i < 6; i++) {
+        const { author, group } = registeredAuthor(engine.network, `moves on ${i}`);
+        await nodeAt(engine, i).submit(group);
+        await nodeAt(engine, i + 1).submit([declaration(author, 0)]);
+        await nodeAt(engine, i + 3).submit([declaration(author, 1)]);
+      }
+    },
+  },
+  {
     name: 'T05: a statement signed once more says the same, and gets the place of the first',
     async run(engine) {
       const { networkId } = engine.network.genesis;
