@@ -1,5 +1,5 @@
 /**
- * `npm run mutate [-- --only T06] [-- --list]`: takes each check of mutations.ts out of a copy of the
+ * `npm run mutate [-- --only T06] [-- --file PART] [-- --list]`: takes each check of mutations.ts out of a copy of the
  * project and shows that a test fails. Exit 1 when one survives, or cannot be taken out.
  */
 import { cpus } from 'node:os';
@@ -11,9 +11,16 @@ import { MUTATIONS, type Mutation } from './mutations.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, list: { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string' },
+    file: { type: 'string', default: '' },
+    list: { type: 'boolean', default: false },
+  },
 });
-const chosen = MUTATIONS.filter(({ rule }) => values.only === undefined || rule === values.only);
+const chosen = MUTATIONS.filter(
+  ({ rule, file }) =>
+    (values.only === undefined || rule === values.only) && file.includes(values.file),
+);
 
 if (values.list) for (const mutation of chosen) say(describe(mutation));
 else process.exitCode = (await mutateAll(chosen)) ? 0 : 1;

@@ -7,7 +7,15 @@ import { join } from 'node:path';
 import type { Mutation } from './mutations.ts';
 
 /** What the mutated project needs of the tree; node_modules is linked. */
-const COPIED = ['package.json', 'tsconfig.json', 'src', 'test', 'docs', 'ARCHITECTURE.md'];
+const COPIED = [
+  'package.json',
+  'tsconfig.json',
+  'src',
+  'test',
+  'docs',
+  'examples',
+  'ARCHITECTURE.md',
+];
 
 const TIMEOUT_MS = 180_000;
 
