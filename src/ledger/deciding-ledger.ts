@@ -16,12 +16,33 @@ import { pruneMap } from './map-tables.ts';
 import { appHashOfHead, consortiumInForce, ProvenLedger } from './proven-ledger.ts';
 import { setMeta } from './schema.ts';
 
+interface Tried {
+  readonly upon: Head;
+  readonly time: number;
+  readonly groups: readonly (readonly Transaction[])[];
+  readonly run: BlockRun;
+}
+
 export abstract class DecidingLedger extends ProvenLedger {
   #open: Open | undefined;
+  /** The last run: a block is proposed, voted for and decided with the same groups. */
+  #tried: Tried | undefined;
   #prunedOnDisk = this.prunedTo;
 
   /** Errors: LEDGER_HALTED. */
   protected abstract checkRunning(): void;
+
+  /**
+   * What would become of these groups as the next block, as `decide` has it; nothing follows from it. Undefined while
+   * the engine repeats blocks that are here. Errors: LEDGER_ENGINE, LEDGER_HALTED.
+   */
+  trial(groups: readonly (readonly Transaction[])[], time: number): readonly Outcome[] | undefined {
+    this.checkRunning();
+    const { chain } = consortiumInForce(this);
+    if (this.#before(chain).height < this.newest.height) return undefined;
+    const context = this.context(Math.max(time, this.newest.time));
+    return this.outcomes(this.#run(groups, context), context);
+  }
 
   /**
    * What follows from these groups, in this order, each as a whole or not at all; at `time` (POSIX seconds), or that of
@@ -63,6 +84,7 @@ export abstract class DecidingLedger extends ProvenLedger {
       writePosition(this.database, chain, { height, ledger: open.ledger });
     });
     this.#open = undefined;
+    this.#tried = undefined;
     if (block && head) this.written(block.closed, head);
     return this.headAt(open.ledger);
   }
@@ -108,7 +130,7 @@ export abstract class DecidingLedger extends ProvenLedger {
   #derive(chain: number, groups: readonly (readonly Transaction[])[], time: number): Open {
     const upon = this.newest;
     const context = this.context(Math.max(time, upon.time));
-    const run = runGroups(this.committed, groups, context, ROOM);
+    const run = this.#run(groups, context);
     const outcomes = this.outcomes(run, context);
     if (run.transactions.length === 0) {
       const decision = { head: null, outcomes, appHash: appHashOfHead(upon), validatorUpdates: [] };
@@ -126,6 +148,22 @@ export abstract class DecidingLedger extends ProvenLedger {
       ),
     };
     return { decision, chain, upon, ledger: head.height, block: { closed, bytes } };
+  }
+
+  #run(groups: readonly (readonly Transaction[])[], context: RunContext): BlockRun {
+    const { time } = context;
+    const last = this.#tried;
+    if (
+      last &&
+      last.upon === this.newest &&
+      last.time === time &&
+      last.groups.length === groups.length &&
+      last.groups.every((group, i) => group === groups[i])
+    )
+      return last.run;
+    const run = runGroups(this.committed, groups, context, ROOM);
+    this.#tried = { upon: this.newest, time, groups, run };
+    return run;
   }
 
   #repeat(

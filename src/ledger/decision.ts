@@ -17,6 +17,15 @@ export type Outcome =
   | { readonly placements: readonly Placement[] }
   | { readonly refused: FirmamentError };
 
+/** Whether a group was not refused and brought something that was not on the ledger. */
+export function isNew(outcome: Outcome | undefined): boolean {
+  return (
+    outcome !== undefined &&
+    'placements' in outcome &&
+    outcome.placements.some(({ known }) => !known)
+  );
+}
+
 export interface Decision {
   /** The head of the block that follows; null when no group had anything new to order. */
   readonly head: Head | null;

@@ -54,6 +54,8 @@ export interface EngineHealth {
   readonly ready?: boolean;
   /** How often it was started anew; members only. */
   readonly restarts?: number;
+  /** Blocks of other members that were refused before they were voted for; members only. */
+  readonly proposalsRefused?: number;
   /** What is wrong, in words. */
   readonly fault?: string;
 }
@@ -234,7 +236,12 @@ export class Consortium {
       kind: 'cometbft',
       member: member !== undefined,
       validator: member?.validator ?? false,
-      ...(state && { height: state.height, ready: state.ready, restarts: state.restarts }),
+      ...(state && {
+        height: state.height,
+        ready: state.ready,
+        restarts: state.restarts,
+        proposalsRefused: state.proposalsRefused,
+      }),
       ...(fault !== undefined && { fault }),
     };
   }

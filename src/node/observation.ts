@@ -152,6 +152,11 @@ function engineGauges(metrics: Metrics, engine: () => EngineHealth | undefined):
     'How often engine and application were started anew.',
     () => engine()?.restarts,
   );
+  metrics.gauge(
+    'firmament_engine_proposals_refused',
+    'Blocks of other members that were refused before they were voted for.',
+    () => engine()?.proposalsRefused,
+  );
   metrics.gauge('firmament_engine_fault', '1 when something is wrong with the engine.', () => {
     const state = engine();
     return state && (state.fault === undefined ? 0 : 1);

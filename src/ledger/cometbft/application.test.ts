@@ -7,20 +7,24 @@ import { after, test } from 'node:test';
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { hex } from '../../bytes.ts';
 import {
+  CheckTxType,
   RequestSchema,
   ResponseFinalizeBlockSchema,
   ResponseProcessProposal_ProposalStatus as ProposalStatus,
   ResponseSchema,
 } from '../../proto/tendermint/abci/types_pb.js';
-import { withdrawStatement } from '../../author/statements.ts';
+import { revocation, rotation } from '../../author/key-changes.ts';
+import { thumbprint } from '../../cose/key.ts';
+import type { PublicKey } from '../../crypto/key.ts';
 import { consortiumOf } from '../../registry/orderer.ts';
 import { BATCH_INTERVAL, reportBatchStatement } from '../../registry/rules/report-batch.ts';
 import { encodeGroup, MAX_GROUP } from '../../registry/group.ts';
 import { MAX_TRANSACTIONS } from '../../registry/block.ts';
+import { URGENT_A_SIGNER } from '../../registry/urgent.ts';
 import { MAX_ATTACHMENT, type Transaction } from '../../registry/statement.ts';
 import {
   fixtureConsortium,
-  fixtureLine,
+  fixtureKey,
   fixtureNetwork,
   type FixtureAuthor,
   type FixtureNode,
@@ -34,6 +38,7 @@ import {
   transactionOf,
 } from '../../testing/ledger-fixture.ts';
 import { certificateFor } from '../../testing/certificates.ts';
+import { recoveryStatement } from '../../testing/key-fixture.ts';
 import { appHashOfHead } from '../proven-ledger.ts';
 import { Application, type CommittedBlock } from './application.ts';
 import { startOfChain } from './chain-start.ts';
@@ -48,6 +53,7 @@ const { author, group: registration } = registeredAuthor(network, 'acme');
 const FOLDER = mkdtempSync(join(tmpdir(), 'application-'));
 after(() => rmSync(FOLDER, { recursive: true }));
 const TIME = BigInt(network.genesis.time + 60);
+const PROPOSER = new Uint8Array(20).fill(7);
 
 function tx(group: readonly Transaction[]): Uint8Array {
   return encodeGroup(
@@ -59,11 +65,25 @@ function declared(from: number, count: number, by: FixtureAuthor = author): read
   return Array.from({ length: count }, (_, i) => tx([declaration(by, from + i)]));
 }
 
+/** Several statements by one author, as one transaction. */
+function together(by: FixtureAuthor, from: number, count: number): Uint8Array {
+  return tx(Array.from({ length: count }, (_, i) => declaration(by, from + i)));
+}
+
+/** A report.batch, of which a node may have one in a while. */
+function batch(counter: bigint): Uint8Array {
+  const { statement, name } = network.nodes[0] as FixtureNode;
+  const { networkId } = network.genesis;
+  const signed = reportBatchStatement(statement, name, networkId, counter, new Uint8Array(32));
+  return tx([transactionOf(signed)]);
+}
+
 function opened(urgent: readonly Uint8Array[] = []) {
   const { replica } = openedReplica(network);
   const start = startOfChain(replica);
   const blocks: CommittedBlock[] = [];
   const refused: string[] = [];
+  const objections: string[] = [];
   const options = { replica, chain: start.chain, logger: SILENT };
   const snapshots = new Snapshots({
     ...options,
@@ -81,6 +101,7 @@ function opened(urgent: readonly Uint8Array[] = []) {
     onCommit: (block) => void blocks.push(block),
     urgent: () => urgent,
     onRefused: (_, error) => void refused.push(error.code),
+    onProposalRefused: (proposer, why) => void objections.push(`${hex(proposer)} ${why}`),
   });
   type Asked = NonNullable<MessageInitShape<typeof RequestSchema>['value']>;
   const ask = (value: Asked) => {
@@ -103,18 +124,19 @@ function opened(urgent: readonly Uint8Array[] = []) {
     height++;
     return answer;
   };
-  const checked = (bytes: Uint8Array): number => {
-    const answer = ask({ case: 'checkTx', value: { tx: bytes } });
+  const checked = (bytes: Uint8Array, type = CheckTxType.NEW): number => {
+    const answer = ask({ case: 'checkTx', value: { tx: bytes, type } });
     assert.ok(answer.case === 'checkTx');
     return answer.value.code;
   };
-  const accepts = (txs: readonly Uint8Array[]): boolean => {
-    const answer = ask({ case: 'processProposal', value: { txs: [...txs] } });
+  const accepts = (txs: readonly Uint8Array[], time = TIME): boolean => {
+    const value = { txs: [...txs], time: { seconds: time }, proposerAddress: PROPOSER };
+    const answer = ask({ case: 'processProposal', value });
     assert.ok(answer.case === 'processProposal');
     return answer.value.status === ProposalStatus.ACCEPT;
   };
-  const proposes = (txs: readonly Uint8Array[], maxTxBytes = 8n << 20n) => {
-    const value = { txs: [...txs], maxTxBytes, time: { seconds: TIME } };
+  const proposes = (txs: readonly Uint8Array[], maxTxBytes = 8n << 20n, time = TIME) => {
+    const value = { txs: [...txs], maxTxBytes, time: { seconds: time } };
     const answer = ask({ case: 'prepareProposal', value });
     assert.ok(answer.case === 'prepareProposal');
     return answer.value.txs.map(hex);
@@ -131,6 +153,7 @@ function opened(urgent: readonly Uint8Array[] = []) {
     proposes,
     blocks,
     refused,
+    objections,
   };
 }
 
@@ -231,43 +254,75 @@ test('the mempool takes what the rules take, and tells what they refuse', () => 
 
 test('what was too early when the ledger stood still is taken once it is time', () => {
   const { block, checked } = opened();
-  const [node] = network.nodes;
-  assert.ok(node);
-  const batch = (counter: bigint): Uint8Array => {
-    const root = new Uint8Array(32);
-    const { networkId } = network.genesis;
-    const { statement, name } = node;
-    return tx([transactionOf(reportBatchStatement(statement, name, networkId, counter, root))]);
-  };
   block([batch(1n)]);
   // By the newest block's time it would be too early for ever: nothing else is ordered.
   assert.equal(checked(batch(2n)), 0);
 });
 
-test('a proposal is refused for what is equal on all nodes, and for nothing else', () => {
-  const { accepts } = opened();
-  const ghost = registeredAuthor(network, 'ghost').author;
+test('a proposal is refused for what no honest proposer takes, and for nothing else', () => {
+  const { accepts, block, objections } = opened();
+  const second = registeredAuthor(network, 'second');
   assert.ok(accepts([]));
-  // Refused by the rules: that is said in the block.
-  assert.ok(accepts(declared(0, 3, ghost)));
-  assert.ok(!accepts([...declared(0, 1), Uint8Array.of(0x80)]));
-  const sixteen = (from: number): Uint8Array =>
-    tx(Array.from({ length: 16 }, (_, i) => declaration(ghost, from + i)));
-  const full = Array.from({ length: MAX_TRANSACTIONS / 16 }, () => sixteen(0));
+  assert.ok(accepts([tx(registration), ...declared(0, 3)]), 'each upon those before it');
+  block([tx(registration)]);
+  assert.ok(accepts([...declared(0, 3), tx(second.group)]));
+  const [first] = declared(0, 1) as [Uint8Array];
+  const forged = first.with(first.length - 2, (first.at(-2) ?? 0) ^ 1);
+  const ghost = registeredAuthor(network, 'ghost').author;
+  for (const [txs, why] of [
+    [[first, Uint8Array.of(0x80)], 'ENGINE_TRANSACTION'],
+    [[first, ...declared(0, 1, ghost)], 'AUTHOR_UNKNOWN'],
+    [[forged], 'COSE_SIGNATURE_INVALID'],
+    [[first, tx(registration)], 'LEDGER_REPLAY'],
+    [[first, first], 'LEDGER_REPLAY'],
+    [[...declared(1, 1), first], 'STATEMENT_COUNTER'],
+  ] as const) {
+    assert.ok(!accepts(txs), why);
+    assert.equal(objections.pop(), `${hex(PROPOSER)} ${why}`);
+  }
+  assert.deepEqual(objections, []);
+});
+
+test('a proposal is refused above the bounds of a block', () => {
+  const { accepts, block, objections } = opened();
+  block([tx(registration)]);
+  const full = Array.from({ length: MAX_TRANSACTIONS / 16 }, (_, i) =>
+    together(author, 16 * i, 16),
+  );
   assert.ok(accepts(full));
-  assert.ok(!accepts([...full, ...declared(0, 1)]));
-  const large = { ...declaration(ghost, 0), attachment: new Uint8Array(MAX_ATTACHMENT) };
+  assert.ok(!accepts([...full, ...declared(MAX_TRANSACTIONS, 1)]));
+  assert.equal(objections.pop(), `${hex(PROPOSER)} ENGINE_TRANSACTION`);
+  const large = { ...declaration(author, 0), attachment: new Uint8Array(MAX_ATTACHMENT) };
   const megabyte = tx(Array.from({ length: 16 }, () => large));
   const fitting = Array.from(
     { length: Math.floor(MAX_PROPOSAL / megabyte.length) },
     () => megabyte,
   );
-  assert.ok(accepts(fitting));
+  assert.ok(!accepts(fitting));
   assert.ok(!accepts([...fitting, megabyte]));
+  // The rules say no to what is below the bound; above it they are not asked.
+  assert.deepEqual(
+    objections.map((each) => each.split(' ')[1]),
+    ['ATTACHMENT_MISSING', 'ENGINE_TRANSACTION'],
+  );
+});
+
+test('a block that a rule fails at is not voted for, and nobody proposes it', (context) => {
+  const { accepts, proposes, replica, objections } = opened();
+  const [first, second] = [tx(registration), tx(registeredAuthor(network, 'second').group)];
+  const trial = context.mock.method(replica, 'trial', () => {
+    throw new TypeError('a fault');
+  });
+  assert.ok(!accepts([first]));
+  assert.deepEqual(objections, [`${hex(PROPOSER)} INTERNAL`]);
+  assert.deepEqual(proposes([first, second]), [hex(first)], 'one at a time');
+  trial.mock.restore();
+  assert.deepEqual(proposes([first, second]), [first, second].map(hex));
 });
 
 test('a proposer keeps to the bounds, takes the oldest first, and leaves out what is no transaction', () => {
-  const { proposes } = opened();
+  const { proposes, block } = opened();
+  block([tx(registration)]);
   const many = declared(0, 200);
   const taken = proposes([Uint8Array.of(7), ...many]);
   assert.equal(taken.length, 128);
@@ -277,18 +332,87 @@ test('a proposer keeps to the bounds, takes the oldest first, and leaves out wha
   assert.deepEqual(proposes(many, room), [first, second].map(hex));
 });
 
-test('withdrawals go before all else (T11)', () => {
-  const { proposes } = opened();
-  const line = fixtureLine(author.author);
-  const withdrawals = Array.from({ length: 3 }, (_, i) => {
-    const withdrawal = { release: new Uint8Array(32).fill(i), lowest: 2n, reason: 'burns' };
-    return tx([transactionOf(withdrawStatement(author, BigInt(i + 900), line, withdrawal))]);
+test('a proposer leaves out what its block would refuse or has already, and others take its place', () => {
+  const { proposes, block, accepts, checked, refused } = opened();
+  block([tx(registration)]);
+  const others = registeredAuthor(network, 'second');
+  block([tx(others.group)]);
+  const ghost = registeredAuthor(network, 'ghost').author;
+  const [counted, ...after] = declared(0, 4).toReversed() as [Uint8Array, ...Uint8Array[]];
+  const junk = declared(0, 300, ghost);
+  const good = declared(0, 100, others.author);
+  // What waits was fit once: the newest counter is ordered by then, and those before it never can be.
+  const taken = proposes([tx(registration), counted, ...after, ...junk, ...good]);
+  assert.deepEqual(taken, [counted, ...good].map(hex));
+  assert.ok(accepts(taken.map((each) => Uint8Array.fromHex(each))));
+  // Asked again after the block, the engine is told to forget them; all else is not looked at.
+  block([counted]);
+  const again = (bytes: Uint8Array): number => checked(bytes, CheckTxType.RECHECK);
+  assert.deepEqual(after.map(again), [1, 1, 1]);
+  assert.equal(again(tx(registration)), 2);
+  assert.deepEqual(
+    refused,
+    after.map(() => 'STATEMENT_COUNTER'),
+  );
+  assert.equal(again(junk[0] as Uint8Array), 1);
+  const unseen = declared(400, 1, ghost)[0] as Uint8Array;
+  assert.equal(again(unseen), 0);
+  assert.equal(checked(unseen), 1);
+});
+
+test('what is too early for the block, but not by the clock, waits', () => {
+  const { block, checked, proposes } = opened();
+  block([batch(1n)]);
+  const next = batch(2n);
+  assert.equal(checked(next), 0);
+  assert.deepEqual(proposes([next]), []);
+  assert.equal(checked(next, CheckTxType.RECHECK), 0);
+  assert.deepEqual(proposes([next], undefined, TIME + BigInt(BATCH_INTERVAL)), [hex(next)]);
+});
+
+/** Another release key for an author, and the word that the one before it is stolen. */
+function revoked(other: FixtureAuthor, turn: number): Uint8Array {
+  const keyOf = (at: number): PublicKey =>
+    at === 0 ? other.key.publicKey : fixtureKey(`${other.name} ${at}`).publicKey;
+  const [old, next] = [keyOf(turn), keyOf(turn + 1)];
+  const changes = [
+    rotation(other.author, [old, next]),
+    revocation(other.author, thumbprint(old), 2),
+  ];
+  return tx(
+    changes.map((change, i) =>
+      transactionOf(recoveryStatement(other, BigInt(2 * turn + i + 2), change)),
+    ),
+  );
+}
+
+test('revocations go before all else (T11)', () => {
+  const { proposes, block } = opened();
+  block([tx(registration)]);
+  const revocations = ['one', 'two', 'three'].map((name) => {
+    const { author: other, group } = registeredAuthor(network, name);
+    block([tx(group)]);
+    return revoked(other, 0);
   });
   const others = declared(0, 140);
-  const taken = proposes([...others, ...withdrawals]);
-  assert.deepEqual(taken.slice(0, 3), withdrawals.map(hex));
-  assert.equal(taken.length, 128);
-  assert.deepEqual(taken.slice(3), others.slice(0, 125).map(hex));
+  const taken = proposes([...others, ...revocations]);
+  assert.deepEqual(taken.slice(0, 3), revocations.map(hex));
+  // Each of them has two statements.
+  assert.deepEqual(taken.slice(3), others.slice(0, 128 - 6).map(hex));
+});
+
+test('who used up its share of what goes first waits like all others (T11)', () => {
+  const { group, author: other } = registeredAuthor(network, 'revokes');
+  const turns = Array.from({ length: URGENT_A_SIGNER + 1 }, (_, i) => revoked(other, i));
+  const last = turns.pop() as Uint8Array;
+  const { block, proposes } = opened([last]);
+  block([tx(registration), tx(group)]);
+  const others = declared(0, 3);
+  for (const each of turns) block([each]);
+  assert.deepEqual(proposes([...others, last]), [...others, last].map(hex));
+  assert.deepEqual(proposes(others), others.map(hex), 'not in the mempool yet');
+  const later = TIME + BigInt(network.root.policy.maxHold) + 1n;
+  assert.equal(proposes(others, undefined, later)[0], hex(last));
 });
 
 test('what may not be held back is proposed although the mempool has no room for it (T11)', () => {

@@ -7,18 +7,21 @@ import type { Clock } from '../../clock.ts';
 import { check, codeOf, fail, FirmamentError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import {
+  CheckTxType,
   ResponseProcessProposal_ProposalStatus as ProposalStatus,
   ResponseVerifyVoteExtension_VerifyStatus as VerifyStatus,
   type RequestCheckTx,
   type RequestFinalizeBlock,
   type RequestInitChain,
   type RequestPrepareProposal,
+  type RequestProcessProposal,
   type RequestQuery,
   type ResponseFinalizeBlock,
 } from '../../proto/tendermint/abci/types_pb.js';
 import { consortiumOf, type EngineMember } from '../../registry/orderer.ts';
 import { policyInForce } from '../../registry/state.ts';
 import { appHashOfHead, consortiumInForce } from '../proven-ledger.ts';
+import { isNew } from '../decision.ts';
 import { refusal } from '../refusal.ts';
 import type { Outcome, Replica } from '../replica.ts';
 import type { Head } from '../close-block.ts';
@@ -26,7 +29,7 @@ import { UrgentShares } from '../urgent-shares.ts';
 import type { Answer, Call } from './abci-server.ts';
 import { ACCEPTED, blockAnswer, KNOWN, REFUSED } from './block-answer.ts';
 import type { ChainStart } from './chain-start.ts';
-import { isAcceptable, prepared } from './proposal.ts';
+import { prepared, shaped } from './proposal.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { ParsedTransaction, TransactionCache } from './transaction-cache.ts';
 
@@ -54,6 +57,8 @@ export interface ApplicationOptions {
   readonly urgent: () => readonly Uint8Array[];
   /** The rules refuse a transaction that the engine brought. */
   readonly onRefused: (id: string, refused: FirmamentError) => void;
+  /** No honest member proposes such a block. `proposer`: its address, 20 bytes. */
+  readonly onProposalRefused: (proposer: Uint8Array, why: string) => void;
 }
 
 interface Finalized {
@@ -67,6 +72,8 @@ const NO_SUCH_PATH = 3;
 export class Application {
   readonly #options: ApplicationOptions;
   readonly #shares = new UrgentShares();
+  /** What the newest proposal of this node left out, by id: looked at again before it is proposed again. */
+  #leftOut: Set<string> = new Set();
   /** Set from FinalizeBlock to Commit. */
   #finalized: Finalized | undefined;
 
@@ -103,14 +110,7 @@ export class Application {
       case 'prepareProposal':
         return this.#prepareProposal(call.value);
       case 'processProposal':
-        return {
-          case: 'processProposal',
-          value: {
-            status: isAcceptable(call.value.txs, this.#options.cache)
-              ? ProposalStatus.ACCEPT
-              : ProposalStatus.REJECT,
-          },
-        };
+        return this.#processProposal(call.value);
       case 'extendVote':
         return { case: 'extendVote', value: {} };
       case 'verifyVoteExtension': {
@@ -177,10 +177,14 @@ export class Application {
     return [...consortiumInForce(replica).members, ...consortiumOf(policy.orderer).members];
   }
 
-  #checkTx({ tx }: RequestCheckTx): Answer {
+  #checkTx({ tx, type }: RequestCheckTx): Answer {
     const { cache, onRefused } = this.#options;
+    // After each block the engine asks again for all that waits: to judge all of it would cost more than all else.
+    const isAgain = type === CheckTxType.RECHECK;
+    if (isAgain && this.#leftOut.size === 0) return checked(ACCEPTED, '');
     const parsed = cache.parsedOrNone(tx);
     if (!parsed) return checked(REFUSED, 'ENGINE_TRANSACTION');
+    if (isAgain && !this.#leftOut.delete(parsed.id)) return checked(ACCEPTED, '');
     if (this.#isKnown(parsed)) return checked(KNOWN, '');
     const refused = this.#refusal(parsed);
     if (!refused) return checked(ACCEPTED, '');
@@ -212,10 +216,62 @@ export class Application {
     // A flood may fill every mempool, which then takes nothing: these go in all the same.
     const own = urgent().filter((bytes) => {
       const parsed = cache.parsedOrNone(bytes);
-      return parsed && goesFirst(parsed) && !this.#isKnown(parsed) && !this.#refusal(parsed);
+      return parsed && goesFirst(parsed);
     });
-    const taken = prepared([...own, ...txs], { cache, maxBytes: Number(maxTxBytes), goesFirst });
+    const { taken, leftOut } = prepared([...own, ...txs], {
+      cache,
+      maxBytes: Number(maxTxBytes),
+      goesFirst,
+      judge: (parsed) => this.#goIn(parsed, Number(time?.seconds ?? 0n)),
+    });
+    this.#leftOut = new Set(leftOut);
     return { case: 'prepareProposal', value: { txs: [...taken] } };
+  }
+
+  #goIn(parsed: readonly ParsedTransaction[], time: number): readonly boolean[] {
+    try {
+      const outcomes = this.#trial(parsed, time);
+      return parsed.map((_, i) => outcomes === undefined || isNew(outcomes[i]));
+    } catch (error) {
+      if (codeOf(error)) throw error;
+      this.#options.logger.error('a rule failed', { error });
+      // One at a time: what brings the fault about stays out, alone or together with others.
+      const sound = parsed.findIndex((each) => !this.#isKnown(each) && !this.#refusal(each));
+      return parsed.map((_, i) => i === sound);
+    }
+  }
+
+  #processProposal({ txs, time, proposerAddress }: RequestProcessProposal): Answer {
+    const why = this.#objection(txs, Number(time?.seconds ?? 0n));
+    if (why !== undefined) this.#options.onProposalRefused(proposerAddress, why);
+    const status = why === undefined ? ProposalStatus.ACCEPT : ProposalStatus.REJECT;
+    return { case: 'processProposal', value: { status } };
+  }
+
+  /**
+   * What no honest proposer puts into a block; undefined: nothing. Only what is equal on all members that stand at the
+   * block before counts: a block that some refuse and some accept would hold up the chain.
+   */
+  #objection(txs: readonly Uint8Array[], time: number): string | undefined {
+    const block = shaped(txs, this.#options.cache);
+    if (!block) return 'ENGINE_TRANSACTION';
+    try {
+      for (const outcome of this.#trial(block, time) ?? []) {
+        if ('refused' in outcome) return outcome.refused.code;
+        if (!isNew(outcome)) return 'LEDGER_REPLAY';
+      }
+      return undefined;
+    } catch (error) {
+      if (codeOf(error)) throw error;
+      // Before anything is decided: a block that no member can run must not become one.
+      this.#options.logger.error('a rule failed', { error });
+      return 'INTERNAL';
+    }
+  }
+
+  #trial(parsed: readonly ParsedTransaction[], time: number): readonly Outcome[] | undefined {
+    const groups = parsed.map(({ group }) => group);
+    return this.#options.replica.trial(groups, time);
   }
 
   #finalizeBlock(request: RequestFinalizeBlock): ResponseFinalizeBlock {

@@ -5,7 +5,7 @@ import {
   ResponseFinalizeBlockSchema,
   type ResponseFinalizeBlock,
 } from '../../proto/tendermint/abci/types_pb.js';
-import type { Decision, Outcome } from '../decision.ts';
+import { isNew, type Decision, type Outcome } from '../decision.ts';
 import type { ParsedTransaction } from './transaction-cache.ts';
 
 /** Codes of a transaction. */
@@ -37,7 +37,7 @@ export function blockAnswer(
     if (!earlier || 'refused' in earlier) outcomes.set(each.id, outcome);
     // Code and data are part of what the members agree on; the log is not.
     if ('refused' in outcome) return { code: REFUSED, log: outcome.refused.code };
-    if (outcome.placements.some(({ known }) => !known)) ordered.push(each);
+    if (isNew(outcome)) ordered.push(each);
     return { code: ACCEPTED };
   });
   const answer: MessageInitShape<typeof ResponseFinalizeBlockSchema> = {

@@ -1,7 +1,7 @@
 /** The consortium engine behind the ledger's port: a member's CometBFT and its replica, run as one. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { equal } from '../../bytes.ts';
+import { equal, hex } from '../../bytes.ts';
 import { openDatabase, type Database } from '../../database.ts';
 import { check } from '../../errors.ts';
 import { memberName } from '../../registry/orderer.ts';
@@ -83,6 +83,7 @@ export class CometLedger implements Ledger {
   /** config.toml as the engine that runs has it. */
   #config = '';
   #policyVersion: number;
+  #proposalsRefused = 0;
   #turn: NodeJS.Timeout | undefined;
 
   constructor(
@@ -126,6 +127,7 @@ export class CometLedger implements Ledger {
       onCommit: (block) => this.#committed(block),
       urgent: () => this.#submissions.urgent(),
       onRefused: (id, error) => this.#submissions.refused(id, error),
+      onProposalRefused: (proposer, why) => this.#proposalRefused(proposer, why),
     });
     this.#ready = readiness(this.#rpc, () => {
       logger.info('the engine has every block of its peers');
@@ -192,6 +194,17 @@ export class CometLedger implements Ledger {
     if (place < 0 || configText(this.#home()) === this.#config) return;
     logger.info('the policy names other members: the engine starts anew in its turn', { place });
     this.#restartIn((place + 1) * IN_TURN);
+  }
+
+  #proposalRefused(proposer: Uint8Array, why: string): void {
+    this.#proposalsRefused += 1;
+    const { replica, logger } = this.#options;
+    const { members } = consortiumInForce(replica);
+    const member = members.find(({ key }) => equal(addressOf(key), proposer));
+    logger.warn('a block that no honest member proposes was refused', {
+      member: member ? memberName(member) : hex(proposer),
+      why,
+    });
   }
 
   // Not before the block that brought the policy is proven: members that it leaves out vote for that too.
@@ -265,12 +278,15 @@ export class CometLedger implements Ledger {
     readonly height: number;
     readonly ready: boolean;
     readonly restarts: number;
+    /** Blocks of other members that were refused before they were voted for. */
+    readonly proposalsRefused: number;
     readonly pid: number | undefined;
   } {
     return {
       height: this.#application.position(),
       ready: this.#ready.isReady(),
       restarts: this.#pair.restarts,
+      proposalsRefused: this.#proposalsRefused,
       pid: this.#pair.pid,
     };
   }

@@ -96,9 +96,8 @@ export function configText(options: HomeOptions): string {
       cache_size: 16_384,
       max_txs_bytes: 64 << 20,
       max_tx_bytes: MAX_GROUP,
-      // What the ledger came to refuse meanwhile is refused in its block: to ask again for all that waits after each
-      // block would cost more than everything else.
-      recheck: false,
+      // What a proposal left out is forgotten; the application answers for all else without a look.
+      recheck: true,
     },
     statesync: stateSync
       ? {

@@ -193,6 +193,7 @@ describe('four validators', { concurrency: false }, () => {
       onCommit() {},
       urgent: () => [],
       onRefused() {},
+      onProposalRefused() {},
     });
     const server = await listenAbci({
       path: sockets.abci,

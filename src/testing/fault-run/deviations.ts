@@ -38,14 +38,18 @@ export const EDITS: Readonly<Record<Deviation, readonly Edit[]>> = {
       find: 'const found = findRelease(parts, request.params.digest, line);',
       replace: "const found = fail('RELEASE_UNKNOWN');",
     },
-    { file: PROPOSAL, find: 'return taken;', replace: 'return [];' },
+    {
+      file: PROPOSAL,
+      find: 'return { taken, leftOut };',
+      replace: 'return { taken: [], leftOut };',
+    },
   ],
-  // Blocks that nobody could read, and whatever it is sent is passed on unchecked.
+  // Blocks that nobody could read, forged and repeated statements, and whatever it is sent is passed on unchecked.
   garbage: [
     {
       file: PROPOSAL,
-      find: 'return taken;',
-      replace: 'return globalThis.deviant.garbage(taken);',
+      find: 'return { taken, leftOut };',
+      replace: 'return { taken: globalThis.deviant.garbage(taken), leftOut };',
     },
     {
       file: 'ledger/cometbft/application.ts',

@@ -190,6 +190,15 @@ async function byzantine(scene: Scene, deviation: Deviation): Promise<void> {
   over.abort();
   await flood;
   await node.killPair();
+  if (deviation === 'garbage')
+    scene.violations.check(
+      scene.network.nodes.some(
+        (other) =>
+          other.name !== node.name &&
+          other.log().some((line) => line.includes('no honest member proposes')),
+      ),
+      `nobody noticed what ${node.name} proposed`,
+    );
   if (deviation === 'wrong app hash') {
     scene.violations.check(
       node.log().some((line) => line.includes('the engine gave up consensus')),

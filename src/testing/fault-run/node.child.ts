@@ -22,6 +22,8 @@ const RIGHT = 3;
 const { FIRMAMENT_DEVIATION: deviation, FIRMAMENT_CONTROL: control = '' } = process.env;
 let cosigner: PrivateKey = privateKey('Ed25519', new Uint8Array(32).fill(1));
 let blocks = 0;
+/** What was proposed and, for the most part, ordered. */
+const seen: Uint8Array[] = [];
 
 /** What the edits call. */
 const deviant = {
@@ -40,8 +42,17 @@ const deviant = {
         .catch(() => undefined);
     }
   },
+  // Nothing at all, what is ordered already, or a signature that is none: its last byte is the group's but for a null.
   garbage(taken: readonly Uint8Array[]): readonly Uint8Array[] {
-    return [...taken, new Uint8Array(randomBytes(1 + Math.floor(Math.random() * 2000)))];
+    const [first = new Uint8Array(randomBytes(2000))] = seen;
+    const garbage = [
+      new Uint8Array(randomBytes(1 + Math.floor(Math.random() * 2000))),
+      first,
+      first.map((byte, i) => (i === first.length - 2 ? byte ^ 1 : byte)),
+    ];
+    seen.push(...taken);
+    seen.splice(0, seen.length - 8);
+    return [...taken, garbage[Math.floor(Math.random() * garbage.length)] as Uint8Array];
   },
 };
 Object.assign(globalThis, { deviant });
