@@ -29,6 +29,8 @@ test('every figure of the bench can be measured', () => {
       'size',
       'disk',
       'overload',
+      'gateway',
+      'suit',
     ])
       assert.ok(benches.has(name), name);
     for (const { name, value } of rows) assert.ok(Number.isFinite(value) && value > 0, name);
