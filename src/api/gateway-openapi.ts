@@ -1,26 +1,7 @@
 /** The owner's API of a gateway as one OpenAPI 3.1 document (docs/spec/gateway.md). */
+import type { GatewayOperation } from './gateway-operation.ts';
 import { REPORT_OPERATIONS } from './gateway-report-operations.ts';
 import { GATEWAY_SCHEMAS, type Schema } from './gateway-schemas.ts';
-
-export interface GatewayOperation {
-  readonly method: 'get' | 'post' | 'put';
-  /** With `{name}` for a part that varies. */
-  readonly path: string;
-  readonly summary: string;
-  /** Of the parts of the path that vary. */
-  readonly parts?: Readonly<Record<string, string>>;
-  /** Optional parameters of the query. */
-  readonly query?: Readonly<Record<string, string>>;
-  /** Of the JSON body. */
-  readonly takes?: Schema;
-  /** The body may be left out. */
-  readonly optional?: boolean;
-  readonly answer: string;
-  /** Of the JSON answer; undefined: it is text. */
-  readonly gives?: Schema;
-  /** Of its own, by status: code and when. */
-  readonly refusals?: Readonly<Record<number, Readonly<Record<string, string>>>>;
-}
 
 const ref = (name: keyof typeof GATEWAY_SCHEMAS): Schema => ({
   $ref: `#/components/schemas/${name}`,

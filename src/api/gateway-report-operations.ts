@@ -1,5 +1,5 @@
 /** The calls about reports in the OpenAPI document of a gateway (docs/spec/report-batch.md). */
-import type { GatewayOperation } from './gateway-openapi.ts';
+import type { GatewayOperation } from './gateway-operation.ts';
 import type { Schema } from './gateway-schemas.ts';
 
 const TEXT: Schema = { type: 'string' };

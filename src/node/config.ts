@@ -7,7 +7,9 @@ import type { PrivateKey } from '../crypto/key.ts';
 import { check, fail } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls.ts';
 import type { Replicate } from './holding.ts';
-import type { RequestLog } from './observation.ts';
+
+/** Which requests get a line in the log. */
+export type RequestLog = 'all' | 'refused' | 'none';
 
 export interface NodeConfig {
   /** OPERATOR/NODE, as the policy lists it. */

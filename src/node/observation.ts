@@ -8,10 +8,9 @@ import type { Logger } from '../logger.ts';
 import { clientAddress } from '../net/limits.ts';
 import { createMetrics, METRICS_TYPE, type Metrics } from '../net/metrics.ts';
 import { refusalOf, type App, type Reply, type Request } from '../net/server.ts';
+import type { RequestLog } from './config.ts';
 import type { EngineHealth } from './consortium.ts';
 import type { Health } from './general-routes.ts';
-
-export type RequestLog = 'all' | 'refused' | 'none';
 
 export interface ObservationParts {
   readonly health: () => Health;
