@@ -116,7 +116,7 @@ async function startKvstore(binary: string, validators: number): Promise<Kvstore
     height: 0,
     time: Math.floor(Date.now() / 1000) - 10,
     appHash: new Uint8Array(),
-    validators: members.map(({ key }) => ({ key, power: 1n })),
+    validators: members.map(({ key }) => ({ key, power: 10n })),
   };
   const rpc = await Promise.all(
     members.map(async (member, i) => {

@@ -339,7 +339,7 @@ test('voters change by policy, and a later certificate needs those of the policy
   const decision = replica.decide([[transactionOf(change.statement)]], time);
   assert.deepEqual(decision.validatorUpdates, [
     { key: old.key, power: 0n },
-    { key: foreign.consensus.publicKey, power: 1n },
+    { key: foreign.consensus.publicKey, power: 10n },
   ]);
   const head = replica.commitDecided({ chain: CHAIN, height: 1 });
   const voters = [foreign, ...network.nodes.slice(1)];

@@ -38,7 +38,7 @@ test('a consortium comes back from its bytes', () => {
   assert.equal(orderer.members.length, 4);
   assert.deepEqual(
     validatorsOf(orderer),
-    orderer.members.map(({ key }) => ({ key, power: 1n })),
+    orderer.members.map(({ key }) => ({ key, power: 10n })),
   );
   const silent = { ...second, node: 'n2', key: fixtureKey('silent').publicKey, validator: false };
   const more = [
@@ -51,6 +51,17 @@ test('a consortium comes back from its bytes', () => {
     withMembers(() => more),
   );
   assert.equal(validatorsOf(consortiumOf(genesis.policy.orderer)).length, 4);
+});
+
+test('CometBFT takes no voter of a consortium for a third of all, and keeps it in block sync', () => {
+  for (let operators = 4; operators <= 12; operators++) {
+    const votes = validatorsOf(
+      consortiumOf(fixtureNetwork({ engine: 'cometbft', operators }).genesis.policy.orderer),
+    );
+    const total = votes.reduce((sum, { power }) => sum + power, 0n);
+    // localNodeBlocksTheChain, whole numbers as there.
+    for (const { power } of votes) assert.ok(power < total / 3n, `${operators}`);
+  }
 });
 
 test('more members than a certificate has room for are not read', () => {
@@ -193,7 +204,7 @@ suite('T08, T31: which engine may follow which', () => {
     const next = changed([a, b, { ...c, validator: false }, d, fresh('e')]);
     assert.deepEqual(validatorUpdates(orderer, next), [
       { key: c.key, power: 0n },
-      { key: fresh('e').key, power: 1n },
+      { key: fresh('e').key, power: 10n },
     ]);
     assert.deepEqual(validatorUpdates(orderer, orderer), []);
   });

@@ -39,7 +39,7 @@ export function certificateFor(
     height: BigInt(options.height ?? 2),
     time: options.time ?? head.time,
     appHash: appHashOfHead(head),
-    signers: validators.map(({ consensus }) => ({ key: consensus, power: 1n })),
+    signers: validators.map(({ consensus }) => ({ key: consensus, power: 10n })),
     does: (_, { key }) => (votes(key) ? 'commit' : 'absent'),
     changes: options.changes ?? {},
   });

@@ -487,7 +487,7 @@ test('a policy change is the only thing that changes who votes', () => {
     validatorUpdates.map(({ pubKey, power }) => [hex(pubKey?.sum.value as Uint8Array), power]),
     [
       [hex(consensus.publicKey.bytes), 0n],
-      [hex(p2p.publicKey.bytes), 1n],
+      [hex(p2p.publicKey.bytes), 10n],
     ],
   );
 });
