@@ -35,7 +35,8 @@ test('every rule that docs/threats.md calls enforced has a mutation, and the oth
 test('a removed check is seen, a harmless edit and a broken one are told apart', async () => {
   const root = mkdtempSync(join(tmpdir(), 'firmament-project-'));
   try {
-    for (const folder of ['src', 'test', 'docs', 'node_modules']) mkdirSync(join(root, folder));
+    for (const folder of ['src', 'test', 'docs', 'examples', 'node_modules'])
+      mkdirSync(join(root, folder));
     for (const name of ['tsconfig.json', 'ARCHITECTURE.md']) writeFileSync(join(root, name), '');
     writeFileSync(join(root, 'package.json'), '{"type":"module"}');
     writeFileSync(
