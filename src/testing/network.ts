@@ -101,7 +101,7 @@ export class TestNetwork implements AsyncDisposable {
     this.#configs = configs;
     this.#receiptWaitMs = options.receiptWaitMs;
     this.#snapshotEvery = options.snapshotEvery;
-    this.#cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+    this.#cleanup.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   }
 
   get orderer(): string {

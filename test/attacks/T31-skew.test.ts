@@ -108,18 +108,21 @@ async function isCosigned(off: number): Promise<boolean> {
   const start = ['a/n1', 'b/n1', 'c/n1'];
   await using net = await startTestNetwork({ clock, start, receiptWaitMs: 500 });
   await using orderer = await startFakeOrderer(net);
-  const signer = await testAuthor(net, { timeoutMs: 10_000 });
+  const signer = await testAuthor(net, { timeoutMs: 4_000 });
   passed = 3_600;
   // Everybody hears that there is nothing more.
   await sleep(500);
   const { size } = orderer.replica.head();
   orderer.shift(off);
-  signer.declare('off').catch(() => undefined);
+  const declared = signer.declare('off').catch(() => undefined);
   const cosigned = (): boolean =>
     start.some((name) => (net.node(name).health().quorum?.size ?? 0) > size);
   for (let i = 0; i < 30 && !cosigned(); i++) await sleep(100);
   assert.ok(orderer.replica.head().size > size);
-  return cosigned();
+  const answer = cosigned();
+  // It writes into the network's folder.
+  await declared;
+  return answer;
 }
 
 suite('T31: by a network whose skew is 120 seconds', { timeout: 60_000 }, () => {
