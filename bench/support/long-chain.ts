@@ -1,11 +1,7 @@
 /** A chain of many statements, and how long it takes a follower, a member and a state sync to have all of it. */
 import { rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fromHex } from '../../src/bytes.ts';
 import type { CometLedger } from '../../src/ledger/cometbft/comet-ledger.ts';
 import { createFollowingLedger } from '../../src/ledger/follow.ts';
 import type { Replica } from '../../src/ledger/replica.ts';
@@ -18,6 +14,7 @@ import {
   registeredAuthor,
   SILENT,
 } from '../../src/testing/ledger-fixture.ts';
+import { lightSource, stateSyncFrom } from '../../src/testing/light-source.ts';
 import type { BenchOptions, Row } from './row.ts';
 
 const IN_FLIGHT = 64;
@@ -54,7 +51,9 @@ export async function measureChain(
   await Promise.all(
     [second.home, second.databasePath].map((path) => rm(path, { recursive: true })),
   );
-  const syncing = await joined(second, height, () => stateSynced(first, second));
+  await using source = await lightSource(first.ledger);
+  const stateSync = await stateSyncFrom(first.ledger, [source, source]);
+  const syncing = await joined(second, height, () => second.start({ stateSync }));
   const note = `${name}, line.declare in groups of ${GROUP}`;
   return [
     {
@@ -158,38 +157,4 @@ async function reached(replica: () => Replica, height: number): Promise<void> {
     if (performance.now() > end) throw new Error(`not at height ${height} after ten minutes`);
     await sleep(20);
   }
-}
-
-/** Starts the node with the light client's questions answered by another's engine. */
-async function stateSynced(from: CometNode, node: CometNode): Promise<void> {
-  const answered = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { id, method, params } = JSON.parse(await text(request)) as {
-      readonly id: unknown;
-      readonly method: string;
-      readonly params: Record<string, string>;
-    };
-    const answer = await from.ledger.rpc(method, params).then(
-      (result) => ({ result }),
-      (error: unknown) => ({ error: { code: -1, message: String(error) } }),
-    );
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
-  };
-  const server = createServer((request, response) => void answered(request, response));
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  server.unref();
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const { signed_header: header } = (await from.ledger.rpc('commit', { height: '1' })) as {
-    readonly signed_header: { readonly commit: { readonly block_id: { readonly hash: string } } };
-  };
-  await node.start({
-    stateSync: {
-      servers: [url, url],
-      trustHeight: 1,
-      trustHash: fromHex(header.commit.block_id.hash.toLowerCase()),
-      trustPeriod: 3600,
-    },
-  });
 }

@@ -48,7 +48,7 @@ export const ENGINE_MUTATIONS: readonly Mutation[] = [
     ['(each) => !this.#isKnown(each) && !this.#refusal(each)', '() => false'],
     ['isAgain && !this.#leftOut.delete(parsed.id)', 'isAgain'],
     ['isAgain && !this.#leftOut.delete(parsed.id)', 'false'],
-    ['this.#leftOut = new Set(leftOut);', ''],
+    ['this.#leftOut = leftOut;', ''],
     ['this.#shares.goesFirst(group, since);', 'since < 0;'],
   ]),
   ...mutations('T31', `${FOLDER}/proposal.ts`, APPLICATION, [

@@ -73,7 +73,7 @@ export class Application {
   readonly #options: ApplicationOptions;
   readonly #shares = new UrgentShares();
   /** What the newest proposal of this node left out, by id: looked at again before it is proposed again. */
-  #leftOut: Set<string> = new Set();
+  #leftOut = new Set<string>();
   /** Set from FinalizeBlock to Commit. */
   #finalized: Finalized | undefined;
 
@@ -224,7 +224,7 @@ export class Application {
       goesFirst,
       judge: (parsed) => this.#goIn(parsed, Number(time?.seconds ?? 0n)),
     });
-    this.#leftOut = new Set(leftOut);
+    this.#leftOut = leftOut;
     return { case: 'prepareProposal', value: { txs: [...taken] } };
   }
 

@@ -24,8 +24,8 @@ export interface PreparingOptions {
 
 export interface Prepared {
   readonly taken: readonly Uint8Array[];
-  /** Ids of those that the block would refuse, or that bring nothing new. */
-  readonly leftOut: ReadonlySet<string>;
+  /** Ids of those that the block would refuse, or that bring nothing new; the caller's own. */
+  readonly leftOut: Set<string>;
 }
 
 // So often others take the place of those that are left out: who fills mempools with what is refused stops no block.

@@ -2,39 +2,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fromHex, hex } from '../../bytes.ts';
+import { hex } from '../../bytes.ts';
 import { cometNetwork, requireComet, until, type CometNode } from '../../testing/cometbft.ts';
 import { declaration, registeredAuthor } from '../../testing/ledger-fixture.ts';
-import type { CometLedger } from './comet-ledger.ts';
+import { lightSource, stateSyncFrom } from '../../testing/light-source.ts';
 
 // More than the engine gives headers of at once: those before the snapshot are asked for in vain.
 const BLOCKS = 24;
-
-/** What a light client asks, over HTTP, as nodes will hand it on. */
-async function lightSource(ledger: CometLedger): Promise<{ server: Server; url: string }> {
-  const answered = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { id, method, params } = JSON.parse(await text(request)) as {
-      id: unknown;
-      method: string;
-      params: Record<string, string>;
-    };
-    const answer = await ledger.rpc(method, params).then(
-      (result) => ({ result }),
-      (error: unknown) => ({ error: { code: -1, message: String(error) } }),
-    );
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
-  };
-  const server = createServer((request, response) => void answered(request, response));
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
 
 test('a fifth member begins with a snapshot, and has what the others have', async (t) => {
   const binary = await requireComet(t);
@@ -57,39 +32,23 @@ test('a fifth member begins with a snapshot, and has what the others have', asyn
   await until(() => nodes.slice(0, 4).every(written), 'snapshots');
   await first.ledger.submit([declaration(author, BLOCKS)]);
 
-  const sources = [await lightSource(first.ledger), await lightSource(second.ledger)];
-  try {
-    const trusted = (await first.ledger.rpc('commit', { height: '1' })) as {
-      signed_header: { commit: { block_id: { hash: string } } };
-    };
-    await fifth.start({
-      stateSync: {
-        servers: sources.map(({ url }) => url),
-        trustHeight: 1,
-        trustHash: fromHex(trusted.signed_header.commit.block_id.hash.toLowerCase()),
-        trustPeriod: 3600,
-      },
-    });
-    const { height } = first.replica.head();
-    await until(() => fifth.replica.head().height >= height, 'the fifth member', 30_000);
-    assert.equal(hex(fifth.replica.headAt(height).root), hex(first.replica.headAt(height).root));
-    await until(() => fifth.replica.certified().height >= height, 'its certificates');
-    // Not from the first block: its engine has only those after the snapshot.
-    const { sync_info: sync } = (await fifth.ledger.rpc('status')) as {
-      sync_info: { earliest_block_height: string };
-    };
-    assert.ok(Number(sync.earliest_block_height) > 1);
-    // It takes part like any other, and what it has is ordered once.
-    const known = await fifth.ledger.submit(group);
-    assert.equal(known[0]?.known, true);
-    await fifth.ledger.submit([declaration(author, BLOCKS + 1)]);
-    await fifth.stop();
-    await fifth.start();
-    await fifth.ledger.submit([declaration(author, BLOCKS + 2)]);
-  } finally {
-    for (const { server } of sources) {
-      server.close();
-      server.closeAllConnections();
-    }
-  }
+  await using one = await lightSource(first.ledger);
+  await using other = await lightSource(second.ledger);
+  await fifth.start({ stateSync: await stateSyncFrom(first.ledger, [one, other]) });
+  const { height } = first.replica.head();
+  await until(() => fifth.replica.head().height >= height, 'the fifth member', 30_000);
+  assert.equal(hex(fifth.replica.headAt(height).root), hex(first.replica.headAt(height).root));
+  await until(() => fifth.replica.certified().height >= height, 'its certificates');
+  // Not from the first block: its engine has only those after the snapshot.
+  const { sync_info: sync } = (await fifth.ledger.rpc('status')) as {
+    sync_info: { earliest_block_height: string };
+  };
+  assert.ok(Number(sync.earliest_block_height) > 1);
+  // It takes part like any other, and what it has is ordered once.
+  const known = await fifth.ledger.submit(group);
+  assert.equal(known[0]?.known, true);
+  await fifth.ledger.submit([declaration(author, BLOCKS + 1)]);
+  await fifth.stop();
+  await fifth.start();
+  await fifth.ledger.submit([declaration(author, BLOCKS + 2)]);
 });
